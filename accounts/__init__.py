@@ -1,0 +1,1 @@
+"""Who asks: users, their API tokens, and the viewer made from a request's credential."""

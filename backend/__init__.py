@@ -1,0 +1,1 @@
+"""Puts Downbeat together: settings, urls, Celery, the ASGI application and its health."""

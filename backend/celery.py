@@ -1,0 +1,61 @@
+"""The Celery app: early acknowledgement, no result backend, JSON only; the database does the rest."""
+
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
+
+from celery import Celery
+from django.conf import settings
+from kombu import Queue
+
+from tasks.broker import QUEUE
+
+_REDIS = {
+    "visibility_timeout": 300,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 10,
+    "socket_connect_timeout": 2,
+    "socket_keepalive": True,
+    "global_keyprefix": "downbeat:",
+}
+_AMQP = {"confirm_publish": True, "read_timeout": 10, "write_timeout": 10}
+
+
+def _configuration() -> dict[str, Any]:
+    is_amqp = settings.BROKER_URL.startswith("amqp")
+    return {
+        "broker_url": settings.BROKER_URL,
+        "broker_transport_options": _AMQP if is_amqp else _REDIS,
+        "broker_connection_timeout": 2,
+        "broker_pool_acquire_timeout": 1,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # No exchange is named: knocks go through the default one, which routes by queue name and
+        # has no binding to lose.
+        "task_queues": [
+            Queue(
+                QUEUE,
+                routing_key=QUEUE,
+                queue_arguments={"x-queue-type": "quorum"} if is_amqp else None,
+            )
+        ],
+        "task_default_queue": QUEUE,
+        "task_acks_late": False,
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "worker_concurrency": settings.WORKER_PROCESSES,
+        "worker_prefetch_multiplier": 1,
+        "worker_max_tasks_per_child": 1_000,
+        "worker_enable_remote_control": False,
+        "worker_send_task_events": False,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "CELERY_DB_REUSE_MAX": 10_000,  # keep the child's database connection between runs
+    }
+
+
+app = Celery("downbeat", set_as_current=True)
+app.config_from_object(_configuration())

@@ -1,0 +1,214 @@
+"""Every setting, typed and read from the environment once; all mistakes are reported at once.
+
+The default beside each knob is the embedded one: SQLite and a private Redis-protocol server, no
+services needed. The README's table of settings is made from this class (`make settings`).
+"""
+
+import hashlib
+import os
+import secrets
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote
+
+import dj_database_url
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Words = Annotated[tuple[str, ...], NoDecode]
+"""Several words in one variable, separated by commas."""
+
+SOCKET_PATH_BYTES = 103  # macOS allows fewer than Linux
+
+
+class ConfigError(SystemExit):
+    """The environment is wrong; the message lists every mistake."""
+
+
+class Config(BaseSettings):
+    """The settings of one process, from its environment or a `.env` file."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    downbeat_home: Path = Field(
+        Path(".downbeat"), description="Folder of the embedded state: database, files, secret key."
+    )
+    host: str = Field("127.0.0.1", description="Address the service listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="The one port.")
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/]+$",
+        description="Scheme and host that clients see, for upload URLs; empty: those of the request.",
+    )
+    debug: bool = Field(False, description="Development: Django's debug pages. Never in public.")
+    secret_key: str | None = Field(
+        None,
+        min_length=32,
+        description="Signs upload URLs and sessions; empty: made once and kept in DOWNBEAT_HOME.",
+    )
+    allowed_hosts: Words = Field(
+        ("localhost", "127.0.0.1", "[::1]"), description="Host names that requests may name."
+    )
+    cors_origins: Words = Field((), description="Origins of SPAs that may call, exactly as sent.")
+    database_url: str | None = Field(
+        None, description="postgres://user:password@host/name; empty: SQLite in DOWNBEAT_HOME."
+    )
+    broker_url: str | None = Field(
+        None,
+        pattern=r"^(redis|rediss|unix|redis\+socket|amqp|amqps)://",
+        description="redis://... or amqp://... that carries the knocks; empty: REDIS_URL.",
+    )
+    redis_url: str | None = Field(
+        None,
+        pattern=r"^(redis|rediss|unix)://",
+        description="redis://...; empty: the embedded server, started by `make up`.",
+    )
+    task_packages: Words = Field(
+        ("tasks.definitions",), description="Packages whose modules declare tasks."
+    )
+    extra_apps: Words = Field((), description="Django apps whose models the tasks use.")
+    type_names: dict[str, str] = Field(
+        {}, description='Renames a model in the schema: {"acme.jobs.Report": "AcmeReport"}.'
+    )
+    introspection: bool = Field(
+        True, description="Whether anybody may introspect the schema; off: no one."
+    )
+    request_size: int = Field(
+        262_144, ge=1_024, description="Bytes of a GraphQL request's body, at most."
+    )
+    upload_size: int = Field(2**30, ge=0, description="Bytes of an uploaded file, at most.")
+    upload_seconds: int = Field(
+        3_600, ge=1, description="Seconds in which an upload must be complete."
+    )
+    web_threads: int = Field(8, ge=1, description="Threads that run Django in one web process.")
+    web_queue: int = Field(
+        64, ge=0, description="Requests that may wait for a thread; one more is answered 503."
+    )
+    worker_processes: int = Field(2, ge=1, description="Runs that one worker performs at once.")
+    lease_seconds: float = Field(
+        30, gt=0, description="How long a worker may hold a run without a sign of life."
+    )
+    heartbeat_seconds: float = Field(10, gt=0, description="Time between two signs of life.")
+    ring_seconds: float = Field(
+        60, gt=0, description="How long a queued run waits before the conductor rings again."
+    )
+    recover_seconds: float = Field(
+        5, gt=0, description="Time between two searches for runs whose worker died."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="The least severe line that is logged."
+    )
+
+    @field_validator(
+        "allowed_hosts", "cors_origins", "task_packages", "extra_apps", mode="before"
+    )
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(word.strip() for word in value.split(",") if word.strip())
+        return value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_means_default(cls, value: Any, info: Any) -> Any:
+        if value == "":
+            return cls.model_fields[info.field_name].get_default()
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not value.startswith(("postgres://", "postgresql://", "sqlite:///")):
+            raise ValueError("use postgres://user:password@host/name or sqlite:///path")
+        dj_database_url.parse(value)
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.heartbeat_seconds * 2 > self.lease_seconds:
+            raise ValueError(
+                "HEARTBEAT_SECONDS must be at most half of LEASE_SECONDS, else living workers "
+                "lose their runs"
+            )
+        if self.is_grown and self.secret_key is None:
+            raise ValueError(
+                "SECRET_KEY must be set when DATABASE_URL names a PostgreSQL server: all hosts "
+                "need the same one"
+            )
+        return self
+
+    @property
+    def is_grown(self) -> bool:
+        """Whether state lives on a database server rather than in one folder."""
+        return (self.database_url or "").startswith("postgres")
+
+    @cached_property
+    def home(self) -> Path:
+        return self.downbeat_home.expanduser().resolve()
+
+    @property
+    def redis_socket(self) -> Path:
+        """Where the embedded Redis-protocol server listens.
+
+        The kernel limits the length of such a path, and URLs its letters: a home that does not
+        fit gets a short folder of its own among the temporary ones.
+        """
+        path = self.home / "redis.sock"
+        if len(bytes(path)) <= SOCKET_PATH_BYTES and quote(str(path)) == str(path):
+            return path
+        name = hashlib.sha256(f"{os.getuid()} {self.home}".encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"downbeat-{name}" / "redis.sock"
+
+    @property
+    def redis(self) -> str:
+        return self.redis_url or f"unix://{self.redis_socket}"
+
+    @property
+    def broker(self) -> str:
+        """The broker's URL in kombu's spelling."""
+        url = self.broker_url or self.redis
+        return "redis+socket://" + url.removeprefix("unix://") if url.startswith("unix") else url
+
+    @property
+    def needs_embedded_redis(self) -> bool:
+        return self.redis_url is None and self.broker_url is None
+
+    def secret(self) -> str:
+        """SECRET_KEY, or the one made for this home at first use (readable by its owner alone)."""
+        if self.secret_key is not None:
+            return self.secret_key
+        path = self.home / "secret_key"
+        if not path.exists():
+            self.home.mkdir(parents=True, exist_ok=True)
+            draft = path.with_suffix(f".{secrets.token_hex(4)}")
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_urlsafe(50), encoding="ascii")
+            try:
+                path.hardlink_to(draft)  # the first of two processes wins
+            except FileExistsError:
+                return path.read_text(encoding="ascii")
+            finally:
+                draft.unlink()
+        return path.read_text(encoding="ascii")
+
+
+def load() -> Config:
+    """The settings, or ConfigError with one line for each mistake."""
+    try:
+        return Config()
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    lines = ["The settings in the environment or .env are wrong:"]
+    for mistake in error.errors(include_url=False):
+        name = ".".join(str(part) for part in mistake["loc"]).upper()
+        given = f" (given: {mistake['input']!r})" if name and "SECRET" not in name else ""
+        message = mistake["msg"].removeprefix("Value error, ")
+        lines.append(f"  {name + ': ' if name else ''}{message}{given}")
+    return "\n".join(lines)

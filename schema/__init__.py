@@ -1,0 +1,1 @@
+"""The language: scalars, core types, generated task types, queries, mutations, errors."""

@@ -1,0 +1,17 @@
+"""The limits of one GraphQL document; `limits` tells clients the first three."""
+
+DEPTH = 12  # fields within fields
+FIELDS = 400  # fields of one operation, its fragments written out
+ALIASES = 30  # aliases of one operation, its fragments written out
+
+REPEATS = 40  # times one operation may select the same response path: merging is quadratic in it
+SELECTIONS = 4_000  # fields, spreads and inline fragments of a document, fragments written out
+DIRECTIVES = 20  # directives in a document
+FRAGMENTS = 30  # fragment definitions in a document
+TOKENS = 2_000  # lexical tokens of a document, comments included
+ERRORS = 20  # mistakes reported before validation stops
+
+INTROSPECTION_DEPTH = 16  # under __schema and __type; the standard query is 15 deep
+INTROSPECTION_FIELDS = 400  # under __schema and __type; the standard query has 229
+
+JSON_DEPTH = 32  # objects and lists within each other in a request's body

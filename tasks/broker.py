@@ -1,0 +1,128 @@
+"""The knocks: tiny Celery messages that tell some worker to look at a run.
+
+A knock may be lost or doubled; the row decides. So the request path only puts it into a bounded
+queue, one thread publishes, and what cannot be published is left to the conductor.
+"""
+
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterable
+from functools import cache
+from uuid import UUID
+
+from celery import Celery
+from django.conf import settings
+from django.db import connection
+from django.db.models.functions import Now
+from django.utils.module_loading import import_string
+from kombu.exceptions import OperationalError as BrokerError
+
+from tasks.models import Run
+from tasks.status import Status
+
+log = logging.getLogger("downbeat.broker")
+
+QUEUE = "downbeat"
+CAPACITY = 10_000
+AWAY_SECONDS = 1.0
+
+
+@cache
+def app() -> Celery:
+    """The Celery app of this process, which the settings name."""
+    found: Celery = import_string(settings.CELERY_APP)
+    return found
+
+
+def publish(task: str, run_id: UUID) -> None:
+    """Knock now; raises BrokerError when the broker does not take it."""
+    app().send_task(
+        task, args=(str(run_id),), queue=QUEUE, task_id=str(run_id), retry=False, ignore_result=True
+    )
+
+
+def ping(timeout: float = 2.0) -> None:
+    """Raise BrokerError (or the transport's own error) unless the broker answers."""
+    with app().connection_for_write(connect_timeout=timeout) as link:
+        link.ensure_connection(max_retries=0, reraise_as_library_errors=True, timeout=timeout)
+
+
+def make_due(run_ids: Iterable[UUID]) -> None:
+    """Let the conductor ring these queued runs at its next tick."""
+    waiting = Run.objects.filter(pk__in=list(run_ids), status=Status.QUEUED)
+    waiting.update(ring_at=Now())
+
+
+class Knocker:
+    """A bounded queue of knocks and the one thread that publishes them, started when first used."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._knocks: queue.Queue[tuple[str, UUID]] = queue.Queue(capacity)
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._away_until = 0.0
+        self.dropped = 0
+
+    def has_room(self) -> bool:
+        """Whether a knock given now has good hope to be published."""
+        return not self._knocks.full() and time.monotonic() >= self._away_until
+
+    def knock(self, task: str, run_id: UUID) -> None:
+        """Publish soon; never waits, and drops the knock when the queue is full."""
+        try:
+            self._knocks.put_nowait((task, run_id))
+        except queue.Full:
+            self.dropped += 1
+            return
+        if self._thread is None:
+            self._start()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="knocker", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            task, run_id = self._knocks.get()
+            try:
+                publish(task, run_id)
+            except Exception as error:
+                # Whatever went wrong, the run's row stands and the conductor rings again.
+                self._give_up(run_id, error)
+
+    def _give_up(self, run_id: UUID, error: Exception) -> None:
+        """The broker is away: hand this knock and all that wait to the conductor."""
+        self._away_until = time.monotonic() + AWAY_SECONDS
+        unpublished = [run_id]
+        while True:
+            try:
+                unpublished.append(self._knocks.get_nowait()[1])
+            except queue.Empty:
+                break
+        self.dropped += len(unpublished)
+        log.warning("%d knocks left to the conductor: %s", len(unpublished), type(error).__name__)
+        try:
+            make_due(unpublished)
+        except Exception:
+            log.warning("The database is away too; they are rung later.", exc_info=True)
+        finally:
+            connection.close()
+
+
+KNOCKER = Knocker()
+
+
+def _forget_thread() -> None:
+    """A forked child has the queue but not the thread."""
+    global KNOCKER
+    KNOCKER = Knocker()
+
+
+os.register_at_fork(after_in_child=_forget_thread)
+
+__all__ = ["KNOCKER", "QUEUE", "BrokerError", "Knocker", "app", "make_due", "ping", "publish"]

@@ -1,0 +1,63 @@
+"""Everything that can be refused or go wrong around a run, as one tree."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class DownbeatError(Exception):
+    """The base of every error that Downbeat itself raises."""
+
+
+class DeclarationError(DownbeatError):
+    """A task is declared wrongly; the message names the file and the fix."""
+
+
+class RefusalCode(StrEnum):
+    """Why a request was refused; the words of ErrorCode in the SDL."""
+
+    BAD_USER_INPUT = "BAD_USER_INPUT"
+    NOT_FOUND = "NOT_FOUND"
+    FORBIDDEN = "FORBIDDEN"
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+    RUN_IS_FINAL = "RUN_IS_FINAL"
+    RUN_NOT_FINAL = "RUN_NOT_FINAL"
+    TASK_RETIRED = "TASK_RETIRED"
+    UPLOAD_INCOMPLETE = "UPLOAD_INCOMPLETE"
+    UPLOAD_EXPIRED = "UPLOAD_EXPIRED"
+    UPLOAD_MISMATCH = "UPLOAD_MISMATCH"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a request: where (a path of Python names and list positions) and why."""
+
+    message: str
+    code: RefusalCode = RefusalCode.BAD_USER_INPUT
+    path: tuple[str | int, ...] = ()
+
+
+class Refused(DownbeatError):
+    """A request was refused by a rule; nothing was written."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = tuple(problems)
+
+
+class Failure(DownbeatError):
+    """Raised by a task that cannot succeed: ends the run as FAILED with this code and message.
+
+    Both are shown to the run's readers, so they must be fit for their eyes. `code` is an
+    UPPER_SNAKE_CASE word that a client can branch on.
+    """
+
+    def __init__(self, message: str, *, code: str = "FAILED") -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+class Fenced(DownbeatError):
+    """This worker no longer holds the run: another attempt may be under way, so stop."""

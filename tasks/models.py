@@ -1,0 +1,179 @@
+"""The rows that are the truth: runs, their attempts and events, files, and living workers."""
+
+from datetime import timedelta
+from typing import ClassVar, Self, TypeVar
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from accounts.keys import uuid7
+from accounts.viewer import RUNS_READ, Viewer
+from tasks.registry import REGISTRY, Task
+from tasks.status import OnLost, Outcome, Status
+
+M = TypeVar("M", bound=models.Model)
+
+
+class OwnedQuerySet(models.QuerySet[M]):
+    """Rows that belong to a user."""
+
+    def visible_to(self, viewer: Viewer | None) -> Self:
+        """The one door to rows: what this viewer may see, nothing for nobody."""
+        if viewer is None or not viewer.may(RUNS_READ):
+            return self.none()
+        return self.filter(owner_id=viewer.user_id)
+
+
+class Run(models.Model):
+    """One request to perform a task with one input. Written by tasks.runs alone."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="runs", db_index=False
+    )
+    task = models.CharField(max_length=100)
+    input = models.JSONField()
+    input_hash = models.CharField(max_length=64)
+    idempotency_key = models.CharField(max_length=200, null=True)  # noqa: DJ001 - no key is no text
+    on_lost = models.CharField(max_length=5, choices=[(o.value, o.name) for o in OnLost])
+    max_failures = models.PositiveSmallIntegerField()
+
+    status = models.CharField(max_length=10, choices=[(s.value, s.name) for s in Status])
+    revision = models.PositiveIntegerField(default=1, help_text="Rises with every visible change.")
+    attempt = models.PositiveIntegerField(default=0, help_text="Number of the latest attempt.")
+    failures = models.PositiveSmallIntegerField(default=0)
+    token = models.UUIDField(null=True, help_text="Proves who holds the run.")
+    lease_until = models.DateTimeField(null=True)
+    ring_at = models.DateTimeField(null=True, help_text="When the conductor looks at it again.")
+    rings = models.PositiveIntegerField(default=0)
+
+    progress_done = models.PositiveIntegerField(null=True)
+    progress_total = models.PositiveIntegerField(null=True)
+    progress_message = models.CharField(max_length=200, null=True)  # noqa: DJ001
+    result = models.JSONField(null=True)
+    error = models.JSONField(null=True, help_text="code, message and attempt.")
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, help_text="Start of the first attempt.")
+    finished_at = models.DateTimeField(null=True)
+
+    objects = OwnedQuerySet["Run"].as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["owner", "task", "idempotency_key"],
+                condition=models.Q(idempotency_key__isnull=False),
+                name="run_idempotency_key",
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["ring_at", "id"],
+                condition=models.Q(status__in=["QUEUED", "SCHEDULED"]),
+                name="run_ring",
+            ),
+            models.Index(fields=["id"], condition=models.Q(status="RUNNING"), name="run_running"),
+            models.Index(fields=["owner", "-id"], name="run_owner"),
+            models.Index(fields=["owner", "task", "-id"], name="run_owner_task"),
+            models.Index(
+                fields=["owner", "status", "-id"],
+                condition=~models.Q(status="SUCCEEDED"),
+                name="run_owner_status",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task} {self.id}"
+
+    @property
+    def is_final(self) -> bool:
+        return Status(self.status).is_final
+
+    @property
+    def declaration(self) -> Task | None:
+        """The task as declared today; None once it is retired."""
+        return REGISTRY.get(self.task)
+
+
+class Attempt(models.Model):
+    """One try of a run by one worker."""
+
+    pk = models.CompositePrimaryKey("run_id", "number")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="attempts", db_index=False)
+    number = models.PositiveIntegerField()
+    token = models.UUIDField()
+    worker = models.CharField(max_length=200)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    outcome = models.CharField(  # noqa: DJ001 - null while it runs
+        max_length=10, null=True, choices=[(o.value, o.name) for o in Outcome]
+    )
+    error = models.JSONField(null=True)
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.run_id}"
+
+
+class Event(models.Model):
+    """A fact about a run, numbered by the run's revision at which it happened; never changed."""
+
+    pk = models.CompositePrimaryKey("run_id", "number")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events", db_index=False)
+    number = models.PositiveIntegerField()
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=16)
+    attempt = models.PositiveIntegerField(null=True)
+    message = models.TextField(default="")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.number} of {self.run_id}"
+
+
+class File(models.Model):
+    """Bytes in the storage, and the promise of them before they are uploaded."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="files"
+    )
+    name = models.CharField(max_length=255)
+    content_type = models.CharField(max_length=127)
+    size = models.PositiveBigIntegerField(help_text="Bytes.")
+    sha256 = models.CharField(max_length=64, null=True)  # noqa: DJ001 - null until known
+    storage_name = models.CharField(max_length=255, null=True)  # noqa: DJ001 - null until stored
+    created_at = models.DateTimeField(default=timezone.now)
+    upload_until = models.DateTimeField()
+    ready_at = models.DateTimeField(null=True)
+
+    objects = OwnedQuerySet["File"].as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.id}"
+
+    @property
+    def is_ready(self) -> bool:
+        return self.ready_at is not None
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    """Rows of worker processes."""
+
+    def alive(self) -> Self:
+        """Those whose last sign of life is recent enough to trust."""
+        patience = timedelta(seconds=3 * settings.HEARTBEAT_SECONDS)
+        return self.filter(heartbeat_at__gt=timezone.now() - patience)
+
+
+class Worker(models.Model):
+    """A worker's sign of life."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=200)
+    started_at = models.DateTimeField(default=timezone.now)
+    heartbeat_at = models.DateTimeField(default=timezone.now)
+
+    objects = WorkerQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name

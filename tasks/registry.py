@@ -1,0 +1,220 @@
+"""The declared tasks: what `@task` checks and remembers."""
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
+
+from tasks.context import Context, File
+from tasks.exceptions import DeclarationError
+from tasks.shapes import Model, ShapeReader, UnsupportedHint
+from tasks.status import OnLost
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+RESERVED_VERBS = ("cancel", "rerun", "start", "create", "update", "delete", "pause", "resume")
+MAX_RETRIES = 100
+
+
+@dataclass(frozen=True)
+class Task:
+    """A declared function with its options, and the shapes of what it takes and gives."""
+
+    name: str
+    description: str
+    function: Callable[..., Any] = field(repr=False)
+    on_lost: OnLost
+    retries: int
+    input: Model
+    result: Model | None
+
+    @property
+    def max_failures(self) -> int:
+        """How many failed or lost attempts end a run for good."""
+        return self.retries + 1
+
+    @property
+    def file(self) -> str:
+        """Where the task is declared, for messages."""
+        return inspect.getsourcefile(self.function) or self.function.__module__
+
+    def check_input(self, data: dict[str, Any], files: Mapping[UUID, File] | None) -> BaseModel:
+        """The input as declared today, or pydantic's ValidationError. `files` None: any id will do."""
+        return _validate(self.input.type, data, files)
+
+    def check_result(self, data: dict[str, Any]) -> BaseModel | None:
+        """The stored result as declared today, or pydantic's ValidationError."""
+        return None if self.result is None else _validate(self.result.type, data, None)
+
+
+def _validate(
+    model: type[BaseModel], data: dict[str, Any], files: Mapping[UUID, File] | None
+) -> BaseModel:
+    from pydantic_core import to_json
+
+    # JSON, not Python: so that models declared strict still read dates and enums.
+    return model.model_validate_json(
+        to_json(data, inf_nan_mode="constants"), context={"files": files}, by_name=True
+    )
+
+
+class Registry(Mapping[str, Task]):
+    """Tasks by name, in the order of their names once listed."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task] = {}
+        self._reader = ShapeReader()
+
+    def __getitem__(self, name: str) -> Task:
+        return self._tasks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._tasks))
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def declare(self, function: Callable[..., Any], on_lost: Any, retries: Any) -> Task:
+        """Check the declaration and remember it, or raise DeclarationError."""
+        where = f"{inspect.getsourcefile(function)}: {function.__name__}"
+        try:
+            task = self._read(function, on_lost, retries)
+        except (_Flaw, UnsupportedHint, PydanticUserError, NameError) as flaw:
+            raise DeclarationError(f"{where}: {flaw}") from None
+        known = self._tasks.get(task.name)
+        if known is not None and known.file != task.file:
+            raise DeclarationError(f"{where}: {known.file} declares this name too: rename one.")
+        self._tasks[task.name] = task
+        return task
+
+    def _read(self, function: Callable[..., Any], on_lost: Any, retries: Any) -> Task:
+        name = function.__name__
+        _check_task_name(name)
+        hints = typing.get_type_hints(function, include_extras=True)
+        _check_context(function, hints)
+        return Task(
+            name=name,
+            description=_description(function),
+            function=function,
+            on_lost=_on_lost(on_lost),
+            retries=_retries(retries),
+            input=self._input(function, hints),
+            result=self._result(hints),
+        )
+
+    def _input(self, function: Callable[..., Any], hints: dict[str, Any]) -> Model:
+        fields: dict[str, Any] = {}
+        for parameter in list(inspect.signature(function).parameters.values())[1:]:
+            fields[parameter.name] = (_hint(parameter, hints), _default_of(parameter))
+        name = "".join(part.capitalize() for part in function.__name__.split("_"))
+        model = create_model(
+            name,
+            __config__=ConfigDict(
+                extra="forbid", frozen=True, protected_namespaces=(), validate_default=True
+            ),
+            __module__=function.__module__,
+            **fields,
+        )
+        _check_defaults(model)
+        return self._reader.model(model)
+
+    def _result(self, hints: dict[str, Any]) -> Model | None:
+        result = hints.get("return", _Flaw)
+        if result is type(None):
+            return None
+        if isinstance(result, type) and issubclass(result, BaseModel):
+            return self._reader.model(result)
+        raise _Flaw("the result must be a pydantic model or None: add `-> MyResult` or `-> None`.")
+
+
+class _Flaw(Exception):
+    """What is wrong with a declaration, without its place."""
+
+
+def _check_task_name(name: str) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > 100:
+        raise _Flaw("a task is named in snake_case with at most 100 letters: rename the function.")
+    verb = name.split("_")[0]
+    if verb in RESERVED_VERBS:
+        raise _Flaw(f"names that begin with {verb!r} are kept for Downbeat's own verbs: rename it.")
+
+
+def _check_context(function: Callable[..., Any], hints: dict[str, Any]) -> None:
+    first, *rest = [*inspect.signature(function).parameters.values(), None]
+    if first is None or hints.get(first.name) is not Context:
+        raise _Flaw("the first parameter must be the context: `ctx: Context`.")
+    for parameter in rest[:-1]:
+        if parameter is None or parameter.kind is not parameter.KEYWORD_ONLY:
+            raise _Flaw(
+                f"the parameter {parameter and parameter.name!r} must be keyword-only: put `*` "
+                "after ctx, and no *args or **kwargs."
+            )
+
+
+def _hint(parameter: inspect.Parameter, hints: dict[str, Any]) -> Any:
+    if parameter.name not in hints:
+        raise _Flaw(f"the parameter {parameter.name!r} needs a type hint.")
+    return hints[parameter.name]
+
+
+def _default_of(parameter: inspect.Parameter) -> Any:
+    return ... if parameter.default is parameter.empty else parameter.default
+
+
+def _check_defaults(model: type[BaseModel]) -> None:
+    for name, info in model.model_fields.items():
+        if not info.is_required():
+            try:
+                model.__pydantic_validator__.validate_assignment(
+                    model.model_construct(), name, info.get_default(call_default_factory=True)
+                )
+            except ValidationError as error:
+                reason = error.errors()[0]["msg"]
+                raise _Flaw(f"the default of {name!r} breaks its own hint: {reason}.") from None
+
+
+def _on_lost(value: Any) -> OnLost:
+    try:
+        return OnLost(value)
+    except ValueError:
+        raise _Flaw(
+            "say what happens when its worker dies: on_lost='rerun' (safe to perform again) or "
+            "on_lost='park' (set aside as LOST)."
+        ) from None
+
+
+def _retries(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_RETRIES:
+        raise _Flaw(f"retries must be a whole number from 0 to {MAX_RETRIES}.")
+    return value
+
+
+def _description(function: Callable[..., Any]) -> str:
+    text = function.__doc__ or getattr(inspect.getmodule(function), "__doc__", None)
+    if not text or not text.strip():
+        raise _Flaw("say what it does in a docstring, of the function or of its file.")
+    return inspect.cleandoc(text)
+
+
+REGISTRY = Registry()
+
+
+def task(*, on_lost: Any = None, retries: int = 2) -> Callable[[F], F]:
+    """Declare a task: the function stays a plain function, callable with a bare Context.
+
+    `on_lost`: "rerun" or "park", what happens when a worker dies in the middle (required).
+    `retries`: how many more attempts a run may have after a lost one, 0 to 100.
+    """
+
+    def declare(function: F) -> F:
+        if not inspect.isfunction(function):
+            raise DeclarationError(f"{function!r}: @task declares functions only.")
+        REGISTRY.declare(function, on_lost, retries)
+        return function
+
+    return declare
