@@ -30,7 +30,7 @@ def create_token(user: User, scopes: Sequence[str] = SCOPES) -> str:
 
 
 def viewer_from_authorization(header: str | None) -> Viewer | None:
-    """The viewer behind an `Authorization` header: None without one, else BadCredential or a viewer.
+    """The viewer behind an `Authorization` header: None without one; BadCredential for a false one.
 
     One query; `last_used_at` costs a second one at most once a minute.
     """

@@ -1,4 +1,4 @@
-"""The Celery app: early acknowledgement, no result backend, JSON only; the database does the rest."""
+"""The Celery app: early acknowledgement, no result backend, JSON only; the rows do the rest."""
 
 import os
 from typing import Any

@@ -40,7 +40,7 @@ class Config(BaseSettings):
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^/]+$",
-        description="Scheme and host that clients see, for upload URLs; empty: those of the request.",
+        description="Scheme and host that clients see, for upload URLs; empty: the request's.",
     )
     debug: bool = Field(False, description="Development: Django's debug pages. Never in public.")
     secret_key: str | None = Field(
@@ -101,9 +101,7 @@ class Config(BaseSettings):
         "INFO", description="The least severe line that is logged."
     )
 
-    @field_validator(
-        "allowed_hosts", "cors_origins", "task_packages", "extra_apps", mode="before"
-    )
+    @field_validator("allowed_hosts", "cors_origins", "task_packages", "extra_apps", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "graphene_django",
     "accounts",
     "tasks",
+    "schema",
     *CONFIG.extra_apps,
 ]
 

@@ -4,7 +4,7 @@ DEPTH = 12  # fields within fields
 FIELDS = 400  # fields of one operation, its fragments written out
 ALIASES = 30  # aliases of one operation, its fragments written out
 
-REPEATS = 40  # times one operation may select the same response path: merging is quadratic in it
+REPEATS = 100  # times one operation may select the same response path: merging is quadratic in it
 SELECTIONS = 4_000  # fields, spreads and inline fragments of a document, fragments written out
 DIRECTIVES = 20  # directives in a document
 FRAGMENTS = 30  # fragment definitions in a document

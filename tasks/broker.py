@@ -44,7 +44,7 @@ def publish(task: str, run_id: UUID) -> None:
     )
 
 
-def ping(timeout: float = 2.0) -> None:
+def ping(timeout: int = 2) -> None:
     """Raise BrokerError (or the transport's own error) unless the broker answers."""
     with app().connection_for_write(connect_timeout=timeout) as link:
         link.ensure_connection(max_retries=0, reraise_as_library_errors=True, timeout=timeout)

@@ -150,9 +150,7 @@ def _call(task: Task, run: Run, live: LiveRun) -> Ending:
 
 def _input_files(task: Task, run: Run) -> dict[UUID, context.File]:
     named = [UUID(value) for _, value in leaves(run.input, task.input, "File")]
-    return {
-        key: files.as_input(file) for key, file in files.find(named, run.owner_id).items()
-    }
+    return {key: files.as_input(file) for key, file in files.find(named, run.owner_id).items()}
 
 
 def _succeeded(task: Task, returned: Any) -> Ending:

@@ -149,12 +149,14 @@ def _refused(message: str, code: RefusalCode) -> Refused:
 
 
 def find(ids: Iterable[UUID], owner_id: UUID | None = None) -> dict[UUID, File]:
-    """Those files that exist (of this owner, if one is named), by id: one query, none for no ids."""
+    """Those files that exist (of this owner, if one is named), by id, in at most one query."""
     wanted = set(ids)
     if not wanted:
         return {}
     rows = File.objects.filter(pk__in=wanted)
-    return {file.pk: file for file in (rows if owner_id is None else rows.filter(owner_id=owner_id))}
+    return {
+        file.pk: file for file in (rows if owner_id is None else rows.filter(owner_id=owner_id))
+    }
 
 
 def as_input(file: File) -> context.File:

@@ -44,7 +44,7 @@ class Task:
         return inspect.getsourcefile(self.function) or self.function.__module__
 
     def check_input(self, data: dict[str, Any], files: Mapping[UUID, File] | None) -> BaseModel:
-        """The input as declared today, or pydantic's ValidationError. `files` None: any id will do."""
+        """The input as declared today, or ValidationError. `files` None: any id will do."""
         return _validate(self.input.type, data, files)
 
     def check_result(self, data: dict[str, Any]) -> BaseModel | None:

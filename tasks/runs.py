@@ -107,9 +107,7 @@ def _text_problems(task: Task, data: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(reason, path=("input", *path))
 
 
-def _given_files(
-    viewer: Viewer, task: Task, data: dict[str, Any]
-) -> dict[UUID, context.File]:
+def _given_files(viewer: Viewer, task: Task, data: dict[str, Any]) -> dict[UUID, context.File]:
     """The files named in the input, each ready and the viewer's own, or Refused."""
     named = dict(leaves(data, task.input, "File"))
     if not named:
@@ -123,9 +121,7 @@ def _given_files(
             problems.append(problem)
         elif not file.is_ready:
             message = "This file is not uploaded yet: PUT its bytes to the upload's URL first."
-            problems.append(
-                Problem(message, RefusalCode.UPLOAD_INCOMPLETE, ("input", *path))
-            )
+            problems.append(Problem(message, RefusalCode.UPLOAD_INCOMPLETE, ("input", *path)))
     if problems:
         raise Refused(problems)
     return {key: files.as_input(file) for key, file in found.items()}
@@ -170,7 +166,7 @@ def claim(run_id: UUID, worker: str, token: UUID | None = None) -> Run | None:
 
 
 def claimed_earlier(run_id: UUID, token: UUID) -> Run | None:
-    """The run if a claim whose answer was lost did take it: locked, so a commit in flight counts."""
+    """The run if a claim whose answer was lost did take it (locked: a commit may be in flight)."""
     with transaction.atomic():
         rows = Run.objects.filter(pk=run_id)
         if connection.features.has_select_for_no_key_update:
@@ -241,7 +237,7 @@ def start_due() -> int:
 
 
 def ring() -> int:
-    """Knock again for queued runs that nobody claimed; how many. The broker's error when it fails."""
+    """Knock again for queued runs that nobody claimed; how many. Raises the broker's error."""
     due = statements.perform(statements.RING, ring=settings.RING_SECONDS, batch=BATCH)
     for position, run in enumerate(due):
         try:

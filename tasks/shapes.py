@@ -15,7 +15,7 @@ import typing
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, Union
+from typing import Any, Literal, TypeAlias, Union, cast
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AnyUrl, BaseModel
@@ -249,7 +249,8 @@ def _is_big(metadata: Sequence[Any]) -> bool:
 def _enum_of_literal(values: Sequence[Any], scope: str) -> type[enum.Enum]:
     if not all(isinstance(value, str) and _GRAPHQL_NAME.match(value) for value in values):
         raise UnsupportedHint("a Literal may hold only strings that are names, such as 'left'")
-    return _checked_enum(enum.Enum(scope, {value.upper(): value for value in values}))
+    members = {value.upper(): value for value in values}
+    return _checked_enum(cast(type[enum.Enum], enum.Enum(scope, members)))
 
 
 def _checked_enum(choice: type[enum.Enum]) -> type[enum.Enum]:
@@ -260,7 +261,9 @@ def _checked_enum(choice: type[enum.Enum]) -> type[enum.Enum]:
                 f"that are strings or integers; {member.name} is not"
             )
         if member.name in ("true", "false", "null"):
-            raise UnsupportedHint(f"{choice.__name__}.{member.name} is a word of GraphQL: rename it")
+            raise UnsupportedHint(
+                f"{choice.__name__}.{member.name} is a word of GraphQL: rename it"
+            )
     return choice
 
 

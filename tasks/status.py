@@ -21,9 +21,7 @@ class Status(StrEnum):
         return self in FINAL
 
 
-FINAL = frozenset(
-    {Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.EXPIRED, Status.LOST}
-)
+FINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.EXPIRED, Status.LOST})
 
 
 class Outcome(StrEnum):

@@ -35,7 +35,7 @@ def _register(app: Celery, task: Task) -> None:
     def perform(run_id: str) -> None:
         executor.perform(task, UUID(run_id), worker_name(), _end_child)
 
-    app.task(perform, name=task.name, ignore_result=True)
+    app.task(name=task.name, ignore_result=True)(perform)
 
 
 def _end_child() -> None:
@@ -84,10 +84,10 @@ def show_life() -> None:
     life = SignOfLife()
 
     @signals.worker_ready.connect(weak=False)
-    def ready(**kwargs: Any) -> None:
+    def ready(**_: Any) -> None:
         log.info("ready, with the tasks %s", ", ".join(REGISTRY))
         life.start()
 
     @signals.worker_shutting_down.connect(weak=False)
-    def leaving(**kwargs: Any) -> None:
+    def leaving(**_: Any) -> None:
         threading.Thread(target=life.stop, name="leaving").start()

@@ -1,0 +1,22 @@
+"""The ASGI application that uvicorn serves: `uvicorn backend.asgi:application`."""
+
+import os
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.db import connections
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
+_django = get_wsgi_application()  # sets Django up, which the imports below need
+
+from backend import urls as _urls  # noqa: E402, F401 - a wrong declaration stops the start here
+from backend.front.app import Front  # noqa: E402
+from backend.front.pool import Pool  # noqa: E402
+
+application = Front(
+    _django,
+    Pool(settings.WEB_THREADS, settings.WEB_QUEUE, at_exit=connections.close_all),
+    request_size=settings.REQUEST_SIZE,
+    staging=settings.STAGING_DIR,
+    origins=frozenset(settings.CORS_ALLOWED_ORIGINS),
+)

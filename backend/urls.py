@@ -1,0 +1,25 @@
+"""Which address leads to which view."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import path
+from django.views.generic import RedirectView
+
+from backend.door.execute import Door
+from backend.door.http import GraphQLView
+from backend.door.sdl import SchemaView
+from backend.front.uploads import upload
+from backend.health import healthz, readyz
+from schema.build import schema, sdl
+
+_door = Door(schema().graphql_schema, introspection=settings.INTROSPECTION)
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/graphql")),
+    path("graphql", GraphQLView(_door), name="graphql"),
+    path("schema.graphql", SchemaView(sdl(), introspection=settings.INTROSPECTION)),
+    path("uploads/<str:file_id>", upload, name="upload"),
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("admin/", admin.site.urls),
+]

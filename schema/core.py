@@ -1,0 +1,211 @@
+"""The types that every task shares: runs, attempts, files, tasks, users, and what goes wrong."""
+
+from typing import Any
+
+import graphene
+from graphene import relay
+from graphene.utils.str_converters import to_camel_case
+from graphene_django import DjangoObjectType
+
+from accounts.models import User as UserRow
+from accounts.viewer import TASKS_START
+from schema.names import input_name, mutation_name, type_name
+from schema.scalars import JSON, BigInt, DateTime
+from tasks import models
+from tasks.exceptions import Problem, RefusalCode
+from tasks.registry import REGISTRY
+from tasks.status import Outcome, Status
+
+_STATUS = {
+    Status.SCHEDULED: "Waits for its time: a delay or a retry.",
+    Status.QUEUED: "Waits for a worker.",
+    Status.RUNNING: "A worker performs it.",
+    Status.CANCELING: "A worker performs it and has been asked to stop.",
+    Status.SUCCEEDED: "Final: the result is there.",
+    Status.FAILED: "Final: the error says why.",
+    Status.CANCELED: "Final: it was stopped on request.",
+    Status.EXPIRED: "Final: it did not start in time.",
+    Status.LOST: "Final: its worker died, and whether the work was done cannot be known.",
+}
+_OUTCOME = {
+    Outcome.SUCCEEDED: "The function returned.",
+    Outcome.FAILED: "The function raised, or its result could not be kept.",
+    Outcome.CANCELED: "It stopped on request.",
+    Outcome.LOST: "Its worker gave no sign of life.",
+    Outcome.RELEASED: "Its worker shut down and gave the run back.",
+}
+_REFUSAL = {
+    RefusalCode.BAD_USER_INPUT: "A value breaks a constraint; `field` says which.",
+    RefusalCode.NOT_FOUND: "There is nothing with this id that the viewer may see.",
+    RefusalCode.FORBIDDEN: "The credential may not do this.",
+    RefusalCode.IDEMPOTENCY_KEY_REUSED: "The key already started a run with another input.",
+    RefusalCode.RUN_IS_FINAL: "The run is over.",
+    RefusalCode.RUN_NOT_FINAL: "The run is not over.",
+    RefusalCode.TASK_RETIRED: "The task is no longer declared.",
+    RefusalCode.UPLOAD_INCOMPLETE: "The file's bytes have not been uploaded.",
+    RefusalCode.UPLOAD_EXPIRED: "The upload came too late.",
+    RefusalCode.UPLOAD_MISMATCH: "The bytes are not those that were promised.",
+    RefusalCode.QUOTA_EXCEEDED: "A quota is used up.",
+}
+
+RunStatus = graphene.Enum.from_enum(
+    Status,
+    name="RunStatus",
+    description=lambda v: _STATUS[v] if v else "Where a run stands. An unknown one is not final.",
+)
+AttemptOutcome = graphene.Enum.from_enum(
+    Outcome,
+    name="AttemptOutcome",
+    description=lambda v: _OUTCOME[v] if v else "How an attempt ended.",
+)
+ErrorCode = graphene.Enum.from_enum(
+    RefusalCode,
+    name="ErrorCode",
+    description=lambda v: _REFUSAL[v] if v else "Why a mutation was refused.",
+)
+
+
+class User(DjangoObjectType):
+    """Somebody who may ask for runs."""
+
+    class Meta:
+        model = UserRow
+        interfaces = (relay.Node,)
+        fields = ()
+
+    display_name = graphene.String(required=True, description="The full name, else the user name.")
+
+
+class UserError(graphene.ObjectType):
+    """Why a mutation was refused; nothing was written."""
+
+    field = graphene.List(
+        graphene.NonNull(graphene.String),
+        description='The path to the value at fault, such as ["input", "text"].',
+    )
+    code = graphene.Field(ErrorCode, required=True, description="For programs.")
+    message = graphene.String(required=True, description="For people.")
+
+
+def user_error(problem: Problem) -> UserError:
+    path = [to_camel_case(part) if isinstance(part, str) else str(part) for part in problem.path]
+    return UserError(field=path or None, code=problem.code, message=problem.message)
+
+
+class Progress(graphene.ObjectType):
+    """How far a run has come, as its task counts."""
+
+    done = graphene.Int(required=True, description="Steps done.")
+    total = graphene.Int(description="Steps in all; null when unknown.")
+    fraction = graphene.Float(description="done / total, from 0 to 1; null when unknown.")
+    message = graphene.String(description="What is being done.")
+
+
+class RunError(graphene.ObjectType):
+    """Why a run or an attempt did not succeed."""
+
+    code = graphene.String(required=True, description="A word for programs, set by the task or us.")
+    message = graphene.String(required=True, description="A sentence for people.")
+    attempt = graphene.Int(description="The number of the attempt that met it.")
+
+
+def run_error(error: dict[str, Any] | None, attempt: int) -> RunError | None:
+    if error is None:
+        return None
+    return RunError(code=error["code"], message=error["message"], attempt=attempt)
+
+
+class Attempt(DjangoObjectType):
+    """One try of a run by one worker."""
+
+    class Meta:
+        model = models.Attempt
+        interfaces = (relay.Node,)
+        fields = ()
+
+    number = graphene.Int(required=True, description="1 for the first.")
+    worker = graphene.String(description="Host and process that performed it.")
+    started_at = DateTime(required=True, description="When the worker took the run.")
+    finished_at = DateTime(description="When it ended; null while it runs.")
+    outcome = graphene.Field(AttemptOutcome, description="How it ended; null while it runs.")
+    error = graphene.Field(RunError, description="Why it did not succeed.")
+
+    def resolve_id(self, info: Any) -> str:
+        return f"{self.run_id}:{self.number}"
+
+    def resolve_error(self, info: Any) -> RunError | None:
+        return run_error(self.error, self.number)
+
+
+class File(DjangoObjectType):
+    """Bytes that come in by an upload."""
+
+    class Meta:
+        model = models.File
+        interfaces = (relay.Node,)
+        fields = ()
+
+    name = graphene.String(required=True, description="Its name, without a folder.")
+    content_type = graphene.String(required=True, description="Its media type, as was said.")
+    size = BigInt(required=True, description="Bytes.")
+    sha256 = graphene.String(description="Its digest in hexadecimal; null until known.")
+    is_ready = graphene.Boolean(required=True, description="Whether its bytes are stored.")
+    created_at = DateTime(required=True, description="When the upload was asked for.")
+
+
+class Task(graphene.ObjectType):
+    """A declared function that can be performed as runs."""
+
+    class Meta:
+        interfaces = (relay.Node,)
+
+    name = graphene.String(required=True, description="The name in filters and in Celery.")
+    description = graphene.String(required=True, description="What it does.")
+    is_retired = graphene.Boolean(
+        required=True, description="Whether it is no longer declared: old runs remain readable."
+    )
+    viewer_can_start = graphene.Boolean(
+        required=True, description="Whether the viewer may start it."
+    )
+    input_schema = JSON(
+        required=True, description="JSON Schema of the input, in the declaration's own names."
+    )
+    result_schema = JSON(description="JSON Schema of the result; null when there is none.")
+    mutation_name = graphene.String(required=True, description="The mutation that starts it.")
+    input_type_name = graphene.String(description="Its input type; null when it takes nothing.")
+    result_type_name = graphene.String(description="Its result type; null when it gives nothing.")
+
+    def resolve_id(self, info: Any) -> str:
+        return str(self.name)
+
+    def resolve_description(self, info: Any) -> str:
+        task = REGISTRY.get(self.name)
+        return task.description if task else ""
+
+    def resolve_is_retired(self, info: Any) -> bool:
+        return self.name not in REGISTRY
+
+    def resolve_viewer_can_start(self, info: Any) -> bool:
+        viewer = info.context.viewer
+        return self.name in REGISTRY and viewer is not None and viewer.may(TASKS_START)
+
+    def resolve_input_schema(self, info: Any) -> dict[str, Any]:
+        task = REGISTRY.get(self.name)
+        return task.input.type.model_json_schema() if task else {}
+
+    def resolve_result_schema(self, info: Any) -> dict[str, Any] | None:
+        task = REGISTRY.get(self.name)
+        if task is None or task.result is None:
+            return None
+        return task.result.type.model_json_schema(mode="serialization")
+
+    def resolve_mutation_name(self, info: Any) -> str:
+        return mutation_name(self.name)
+
+    def resolve_input_type_name(self, info: Any) -> str | None:
+        task = REGISTRY.get(self.name)
+        return input_name(type_name(task.input)) if task and task.input.fields else None
+
+    def resolve_result_type_name(self, info: Any) -> str | None:
+        task = REGISTRY.get(self.name)
+        return type_name(task.result) if task and task.result else None

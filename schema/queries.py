@@ -1,0 +1,166 @@
+"""What can be read: the viewer, nodes, runs, tasks, limits."""
+
+from typing import Any
+
+import graphene
+from django.conf import settings
+from django.db.models import QuerySet
+from graphene import relay
+
+from accounts.models import User as UserRow
+from schema import limits
+from schema.core import RunStatus, Task, User
+from schema.ids import from_global_id, key_of, to_uuid
+from schema.pages import PAGE_SIZE, Page, arguments
+from schema.run import Run, RunConnection, file_ids
+from schema.scalars import BigInt, DateTime
+from schema.selection import selects
+from tasks import models
+from tasks.registry import REGISTRY
+from tasks.status import FINAL
+
+
+class RunFilter(graphene.InputObjectType):
+    """Which runs; all that is given must hold."""
+
+    tasks = graphene.List(graphene.NonNull(graphene.String), description="Of one of these tasks.")
+    statuses = graphene.List(graphene.NonNull(RunStatus), description="In one of these statuses.")
+    is_final = graphene.Boolean(description="Over, or not.")
+    created_from = DateTime(description="Asked for at this time or later.")
+    created_before = DateTime(description="Asked for before this time.")
+
+
+class Limits(graphene.ObjectType):
+    """What one request may be at most."""
+
+    page_size = graphene.Int(required=True, description="Items of a page.")
+    request_size = BigInt(required=True, description="Bytes of a request's body.")
+    upload_size = BigInt(required=True, description="Bytes of an uploaded file.")
+    depth = graphene.Int(required=True, description="Fields within fields.")
+    fields = graphene.Int(required=True, description="Fields, fragments written out.")
+    aliases = graphene.Int(required=True, description="Aliases.")
+
+
+class Query(graphene.ObjectType):
+    """Everything that can be read."""
+
+    viewer = graphene.Field(User, description="Who asks; null when nobody is signed in.")
+    node = graphene.Field(
+        relay.Node,
+        id=graphene.ID(required=True, description="A global id."),
+        description="Anything with a global id; null when there is nothing to see.",
+    )
+    run = graphene.Field(
+        Run,
+        id=graphene.ID(required=True, description="The run's global id."),
+        description="A run; null when there is none to see.",
+    )
+    runs = graphene.Field(
+        RunConnection,
+        **arguments(),
+        filter=RunFilter(description="Which runs; all of the viewer's when left out."),
+        required=True,
+        description="The viewer's runs, newest first.",
+    )
+    task = graphene.Field(
+        Task,
+        name=graphene.String(required=True, description="The task's name, such as count_words."),
+        description="A declared task; null when there is none of this name.",
+    )
+    tasks = graphene.Field(
+        graphene.List(graphene.NonNull(Task)), required=True, description="All declared tasks."
+    )
+    limits = graphene.Field(Limits, required=True, description="What one request may be at most.")
+
+    def resolve_viewer(self, info: Any) -> UserRow | None:
+        viewer = info.context.viewer
+        return None if viewer is None else UserRow.objects.get(pk=viewer.user_id)
+
+    def resolve_node(self, info: Any, id: str) -> Any:
+        return _node(info, id)
+
+    def resolve_run(self, info: Any, id: str) -> models.Run | None:
+        viewer, key = info.context.signed_in, key_of(id, "Run")
+        rows = _with_relations(models.Run.objects.visible_to(viewer), info, ())
+        run = None if key is None else rows.filter(pk=key).first()
+        if run is not None and selects(info, "input"):
+            info.context.will_need_files(file_ids([run]))
+        return run
+
+    def resolve_runs(self, info: Any, filter: Any = None, **page: Any) -> Page[models.Run]:
+        rows = _filtered(models.Run.objects.visible_to(info.context.signed_in), filter or {})
+        found = Page(_with_relations(rows, info, ("nodes",), ("edges", "node")), **page)
+        if any(selects(info, *path, "input") for path in (("nodes",), ("edges", "node"))):
+            info.context.will_need_files(file_ids(found.nodes))
+        return found
+
+    def resolve_task(self, info: Any, name: str) -> Task | None:
+        return Task(name=name) if info.context.signed_in and name in REGISTRY else None
+
+    def resolve_tasks(self, info: Any) -> list[Task]:
+        return [Task(name=name) for name in REGISTRY if info.context.signed_in]
+
+    def resolve_limits(self, info: Any) -> Limits:
+        return Limits(
+            page_size=PAGE_SIZE,
+            request_size=settings.REQUEST_SIZE,
+            upload_size=settings.UPLOAD_SIZE,
+            depth=limits.DEPTH,
+            fields=limits.FIELDS,
+            aliases=limits.ALIASES,
+        )
+
+
+def _node(info: Any, global_id: str) -> Any:
+    """What the id names, as far as the viewer may see it: anything else is None alike."""
+    viewer = info.context.signed_in
+    type_name, text = from_global_id(global_id) or ("", "")
+    if type_name == "Task":
+        return Task(name=text) if text in REGISTRY else None
+    if type_name == "Attempt":
+        return _attempt(info, text)
+    key = to_uuid(text)
+    if key is None:
+        return None
+    if type_name == "Run":
+        return models.Run.objects.visible_to(viewer).filter(pk=key).first()
+    if type_name == "File":
+        return models.File.objects.visible_to(viewer).filter(pk=key).first()
+    if type_name == "User" and key == viewer.user_id:
+        return UserRow.objects.get(pk=key)
+    return None
+
+
+def _attempt(info: Any, text: str) -> models.Attempt | None:
+    run_text, _, number = text.partition(":")
+    run_key = to_uuid(run_text)
+    if run_key is None or not (number.isascii() and number.isdigit() and len(number) < 10):
+        return None
+    runs = models.Run.objects.visible_to(info.context.signed_in).filter(pk=run_key)
+    return models.Attempt.objects.filter(run__in=runs, number=int(number)).first()
+
+
+def _with_relations(
+    rows: QuerySet[models.Run], info: Any, *paths: tuple[str, ...]
+) -> QuerySet[models.Run]:
+    """Load what is selected below each run together with the runs."""
+    if any(selects(info, *path, "attempts") for path in paths):
+        rows = rows.prefetch_related("attempts")
+    if any(selects(info, *path, "requestedBy") for path in paths):
+        rows = rows.select_related("owner")
+    return rows
+
+
+def _filtered(rows: QuerySet[models.Run], wanted: Any) -> QuerySet[models.Run]:
+    if (tasks := wanted.get("tasks")) is not None:
+        rows = rows.filter(task__in=tasks)
+    if (statuses := wanted.get("statuses")) is not None:
+        rows = rows.filter(status__in=[status.value for status in statuses])
+    if (is_final := wanted.get("is_final")) is not None:
+        final = [status.value for status in FINAL]
+        rows = rows.filter(status__in=final) if is_final else rows.exclude(status__in=final)
+    if (start := wanted.get("created_from")) is not None:
+        rows = rows.filter(created_at__gte=start)
+    if (end := wanted.get("created_before")) is not None:
+        rows = rows.filter(created_at__lt=end)
+    return rows
