@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from uuid import UUID, uuid4
@@ -166,7 +167,8 @@ def _succeeded(task: Task, returned: Any) -> Ending:
         size = len(to_json(result))
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         return _failed("BAD_RESULT", f"The result is no JSON: {type(error).__name__}.")
-    for path, reason in flaws(result, task.result):
+    # Both dumps: a model turns infinity inside a free value into null, which would be a lie.
+    for path, reason in chain(flaws(returned.model_dump(), task.result), flaws(result, task.result)):
         return _failed("BAD_RESULT", f"The result's {'.'.join(map(str, path))}: {reason}")
     if size > RESULT_BYTES:
         message = f"The result has {size} bytes of JSON; at most {RESULT_BYTES} can be kept."

@@ -214,7 +214,7 @@ def leaves(value: Any, shape: Shape, name: ScalarName) -> Iterator[tuple[Path, A
 
 
 def _scalar_flaw(value: Any, shape: Shape) -> str | None:
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, float | decimal.Decimal) and not math.isfinite(value):
         return "NaN and infinity cannot be sent as JSON."
     if isinstance(value, int) and isinstance(shape, Scalar):
         most = INT_MAX if shape.name == "Int" else BIG_INT_MAX

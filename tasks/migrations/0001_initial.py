@@ -8,7 +8,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -17,106 +16,245 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Worker',
+            name="Worker",
             fields=[
-                ('id', models.UUIDField(default=accounts.keys.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200)),
-                ('started_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('heartbeat_at', models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=accounts.keys.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                ("started_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("heartbeat_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
         ),
         migrations.CreateModel(
-            name='File',
+            name="File",
             fields=[
-                ('id', models.UUIDField(default=accounts.keys.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=255)),
-                ('content_type', models.CharField(max_length=127)),
-                ('size', models.PositiveBigIntegerField(help_text='Bytes.')),
-                ('sha256', models.CharField(max_length=64, null=True)),
-                ('storage_name', models.CharField(max_length=255, null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('upload_until', models.DateTimeField()),
-                ('ready_at', models.DateTimeField(null=True)),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='files', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=accounts.keys.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("name", models.CharField(max_length=255)),
+                ("content_type", models.CharField(max_length=127)),
+                ("size", models.PositiveBigIntegerField(help_text="Bytes.")),
+                ("sha256", models.CharField(max_length=64, null=True)),
+                ("storage_name", models.CharField(max_length=255, null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("upload_until", models.DateTimeField()),
+                ("ready_at", models.DateTimeField(null=True)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="files",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.UUIDField(default=accounts.keys.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('task', models.CharField(max_length=100)),
-                ('input', models.JSONField()),
-                ('input_hash', models.CharField(max_length=64)),
-                ('idempotency_key', models.CharField(max_length=200, null=True)),
-                ('on_lost', models.CharField(choices=[('rerun', 'RERUN'), ('park', 'PARK')], max_length=5)),
-                ('max_failures', models.PositiveSmallIntegerField()),
-                ('status', models.CharField(choices=[('SCHEDULED', 'SCHEDULED'), ('QUEUED', 'QUEUED'), ('RUNNING', 'RUNNING'), ('CANCELING', 'CANCELING'), ('SUCCEEDED', 'SUCCEEDED'), ('FAILED', 'FAILED'), ('CANCELED', 'CANCELED'), ('EXPIRED', 'EXPIRED'), ('LOST', 'LOST')], max_length=10)),
-                ('revision', models.PositiveIntegerField(default=1, help_text='Rises with every visible change.')),
-                ('attempt', models.PositiveIntegerField(default=0, help_text='Number of the latest attempt.')),
-                ('failures', models.PositiveSmallIntegerField(default=0)),
-                ('token', models.UUIDField(help_text='Proves who holds the run.', null=True)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('ring_at', models.DateTimeField(help_text='When the conductor looks at it again.', null=True)),
-                ('rings', models.PositiveIntegerField(default=0)),
-                ('progress_done', models.PositiveIntegerField(null=True)),
-                ('progress_total', models.PositiveIntegerField(null=True)),
-                ('progress_message', models.CharField(max_length=200, null=True)),
-                ('result', models.JSONField(null=True)),
-                ('error', models.JSONField(help_text='code, message and attempt.', null=True)),
-                ('created_at', models.DateTimeField()),
-                ('started_at', models.DateTimeField(help_text='Start of the first attempt.', null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('owner', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='runs', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=accounts.keys.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("task", models.CharField(max_length=100)),
+                ("input", models.JSONField()),
+                ("input_hash", models.CharField(max_length=64)),
+                ("idempotency_key", models.CharField(max_length=200, null=True)),
+                (
+                    "on_lost",
+                    models.CharField(choices=[("rerun", "RERUN"), ("park", "PARK")], max_length=5),
+                ),
+                ("max_failures", models.PositiveSmallIntegerField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("SCHEDULED", "SCHEDULED"),
+                            ("QUEUED", "QUEUED"),
+                            ("RUNNING", "RUNNING"),
+                            ("CANCELING", "CANCELING"),
+                            ("SUCCEEDED", "SUCCEEDED"),
+                            ("FAILED", "FAILED"),
+                            ("CANCELED", "CANCELED"),
+                            ("EXPIRED", "EXPIRED"),
+                            ("LOST", "LOST"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "revision",
+                    models.PositiveIntegerField(
+                        default=1, help_text="Rises with every visible change."
+                    ),
+                ),
+                (
+                    "attempt",
+                    models.PositiveIntegerField(
+                        default=0, help_text="Number of the latest attempt."
+                    ),
+                ),
+                ("failures", models.PositiveSmallIntegerField(default=0)),
+                ("token", models.UUIDField(help_text="Proves who holds the run.", null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
+                (
+                    "ring_at",
+                    models.DateTimeField(
+                        help_text="When the conductor looks at it again.", null=True
+                    ),
+                ),
+                ("rings", models.PositiveIntegerField(default=0)),
+                ("progress_done", models.PositiveIntegerField(null=True)),
+                ("progress_total", models.PositiveIntegerField(null=True)),
+                ("progress_message", models.CharField(max_length=200, null=True)),
+                ("result", models.JSONField(null=True)),
+                ("error", models.JSONField(help_text="code, message and attempt.", null=True)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "started_at",
+                    models.DateTimeField(help_text="Start of the first attempt.", null=True),
+                ),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="runs",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('pk', models.CompositePrimaryKey('run_id', 'number', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('number', models.PositiveIntegerField()),
-                ('at', models.DateTimeField()),
-                ('kind', models.CharField(max_length=16)),
-                ('attempt', models.PositiveIntegerField(null=True)),
-                ('message', models.TextField(default='')),
-                ('run', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='events', to='tasks.run')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "run_id",
+                        "number",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("at", models.DateTimeField()),
+                ("kind", models.CharField(max_length=16)),
+                ("attempt", models.PositiveIntegerField(null=True)),
+                ("message", models.TextField(default="")),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="tasks.run",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('pk', models.CompositePrimaryKey('run_id', 'number', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('number', models.PositiveIntegerField()),
-                ('token', models.UUIDField()),
-                ('worker', models.CharField(max_length=200)),
-                ('started_at', models.DateTimeField()),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('outcome', models.CharField(choices=[('SUCCEEDED', 'SUCCEEDED'), ('FAILED', 'FAILED'), ('CANCELED', 'CANCELED'), ('LOST', 'LOST'), ('RELEASED', 'RELEASED')], max_length=10, null=True)),
-                ('error', models.JSONField(null=True)),
-                ('run', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to='tasks.run')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "run_id",
+                        "number",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("token", models.UUIDField()),
+                ("worker", models.CharField(max_length=200)),
+                ("started_at", models.DateTimeField()),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("SUCCEEDED", "SUCCEEDED"),
+                            ("FAILED", "FAILED"),
+                            ("CANCELED", "CANCELED"),
+                            ("LOST", "LOST"),
+                            ("RELEASED", "RELEASED"),
+                        ],
+                        max_length=10,
+                        null=True,
+                    ),
+                ),
+                ("error", models.JSONField(null=True)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="attempts",
+                        to="tasks.run",
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('status__in', ['QUEUED', 'SCHEDULED'])), fields=['ring_at', 'id'], name='run_ring'),
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("status__in", ["QUEUED", "SCHEDULED"])),
+                fields=["ring_at", "id"],
+                name="run_ring",
+            ),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('status', 'RUNNING')), fields=['id'], name='run_running'),
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("status", "RUNNING")), fields=["id"], name="run_running"
+            ),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['owner', '-id'], name='run_owner'),
+            model_name="run",
+            index=models.Index(fields=["owner", "-id"], name="run_owner"),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['owner', 'task', '-id'], name='run_owner_task'),
+            model_name="run",
+            index=models.Index(fields=["owner", "task", "-id"], name="run_owner_task"),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('status', 'SUCCEEDED'), _negated=True), fields=['owner', 'status', '-id'], name='run_owner_status'),
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("status", "SUCCEEDED"), _negated=True),
+                fields=["owner", "status", "-id"],
+                name="run_owner_status",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.UniqueConstraint(condition=models.Q(('idempotency_key__isnull', False)), fields=('owner', 'task', 'idempotency_key'), name='run_idempotency_key'),
+            model_name="run",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("idempotency_key__isnull", False)),
+                fields=("owner", "task", "idempotency_key"),
+                name="run_idempotency_key",
+            ),
         ),
     ]

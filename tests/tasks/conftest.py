@@ -1,0 +1,44 @@
+"""Declares tasks for tests, and keeps knocks from leaving the process."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tasks import broker
+from tasks.registry import Registry, Task
+
+
+@pytest.fixture
+def knocks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, UUID]]:
+    """Every knock that was published, instead of publishing it."""
+    published: list[tuple[str, UUID]] = []
+    monkeypatch.setattr(broker, "publish", lambda task, run_id: published.append((task, run_id)))
+    return published
+
+
+@pytest.fixture(autouse=True)
+def _silent_knocker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A knocker without its thread: these tests look at rows, the journeys at knocks."""
+    monkeypatch.setattr(broker.Knocker, "_start", lambda self: None)
+
+
+@pytest.fixture
+def declare(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Task]]:
+    """Declares a function in the real registry for the length of a test."""
+    from tasks import registry
+
+    known = dict(registry.REGISTRY)
+
+    def declare(function: Callable[..., Any], on_lost: str = "rerun", retries: int = 2) -> Task:
+        return registry.REGISTRY.declare(function, on_lost, retries)
+
+    yield declare
+    registry.REGISTRY._tasks = known
+
+
+@pytest.fixture
+def registry() -> Registry:
+    """An empty registry of its own."""
+    return Registry()

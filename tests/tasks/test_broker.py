@@ -1,0 +1,86 @@
+"""A knock never waits, and one that cannot be published is left to the conductor."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from django.utils import timezone
+
+from accounts.viewer import Viewer
+from tasks import broker, runs
+from tasks.broker import Knocker
+from tasks.models import Run
+from tasks.registry import REGISTRY
+
+
+@pytest.fixture(autouse=True)
+def _silent_knocker() -> None:
+    """Here the knocker's own thread is wanted."""
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened for 5 seconds"
+        time.sleep(0.01)
+
+
+def test_knocks_are_published_in_order(knocks: list[tuple[str, UUID]]) -> None:
+    knocker, ids = Knocker(), [uuid4() for _ in range(20)]
+    for key in ids:
+        knocker.knock("count_words", key)
+    until(lambda: len(knocks) == 20)
+    assert [key for _, key in knocks] == ids
+
+
+def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Knocker, "_start", lambda self: None)
+    knocker = Knocker(capacity=1)
+    assert knocker.has_room()
+    knocker.knock("count_words", uuid4())
+    assert not knocker.has_room()
+    knocker.knock("count_words", uuid4())
+    assert knocker.dropped == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broker_that_is_away_makes_the_runs_due(
+    viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def publish(task: str, run_id: UUID) -> None:
+        raise broker.BrokerError("away")
+
+    monkeypatch.setattr(broker, "publish", publish)
+    knocker = Knocker()
+    monkeypatch.setattr(broker, "KNOCKER", knocker)
+    run = runs.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
+    until(lambda: knocker.dropped == 1)
+    soon = timezone.now() + timedelta(seconds=1)
+    until(lambda: Run.objects.filter(pk=run.pk, ring_at__lte=soon).exists())
+    assert not knocker.has_room()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_thread_outlives_a_broker_and_a_database_that_are_away(
+    monkeypatch: pytest.MonkeyPatch, knocks: list[tuple[str, UUID]]
+) -> None:
+    good = broker.publish
+    away = iter([True])
+
+    def publish(task: str, run_id: UUID) -> None:
+        if next(away, False):
+            raise broker.BrokerError("away")
+        good(task, run_id)
+
+    def make_due(run_ids: object) -> None:
+        raise ConnectionError("down")
+
+    monkeypatch.setattr(broker, "publish", publish)
+    monkeypatch.setattr(broker, "make_due", make_due)
+    knocker, key = Knocker(), uuid4()
+    knocker.knock("count_words", uuid4())
+    until(lambda: knocker.dropped == 1)
+    knocker.knock("count_words", key)
+    until(lambda: knocks == [("count_words", key)])

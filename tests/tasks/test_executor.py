@@ -1,0 +1,408 @@
+"""A run is performed once, its ending is kept whatever the function does, and its worker lives."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+from pydantic import BaseModel
+from pytest_django import Settings
+
+from accounts.viewer import Viewer
+from tasks import Context, Failure, File, executor, runs
+from tasks import models as rows
+from tasks.models import Attempt, Run
+from tasks.registry import REGISTRY, Task
+from tasks.status import Status
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+
+class Number(BaseModel):
+    value: int
+
+
+class Loose(BaseModel):
+    value: Any = None
+    number: float = 0.0
+    text: str = ""
+
+
+def never() -> None:
+    raise AssertionError("the process would have ended")
+
+
+def perform(
+    viewer: Viewer, task: Task, end_process: Callable[[], None] = never, **data: Any
+) -> Run:
+    run = runs.submit(viewer, task, data).run
+    executor.perform(task, run.pk, "host:1", end_process)
+    run.refresh_from_db()
+    return run
+
+
+def code_of(run: Run) -> str:
+    assert run.error is not None
+    return str(run.error["code"])
+
+
+def test_a_run_succeeds_with_its_typed_result(viewer: Viewer) -> None:
+    run = perform(viewer, REGISTRY["count_words"], text="one three")
+    assert (run.status, run.result) == ("SUCCEEDED", {"words": 2, "longest": "three"})
+    assert (run.progress_done, run.progress_total, run.progress_message) == (1, 1, "counting")
+
+
+def test_a_task_without_result_succeeds(viewer: Viewer, declare: Callable[..., Task]) -> None:
+    def rest(ctx: Context) -> None:
+        """Rest."""
+
+    run = perform(viewer, declare(rest))
+    assert (run.status, run.result, run.error) == ("SUCCEEDED", None, None)
+
+
+def test_a_doubled_knock_performs_nothing(viewer: Viewer, declare: Callable[..., Task]) -> None:
+    calls = []
+
+    def count(ctx: Context) -> None:
+        """Count."""
+        calls.append(1)
+
+    task = declare(count)
+    run = perform(viewer, task)
+    for _ in range(99):
+        assert executor.perform(task, run.pk, "host:2", never) is None
+    assert calls == [1]
+    assert Attempt.objects.count() == 1
+
+
+def test_a_failure_shows_its_code_and_message(viewer: Viewer, declare: Callable[..., Task]) -> None:
+    def fail(ctx: Context) -> None:
+        """Fail."""
+        raise Failure("No table.\0", code="NO_TABLE")
+
+    run = perform(viewer, declare(fail))
+    assert (run.status, run.error) == ("FAILED", {"code": "NO_TABLE", "message": "No table."})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("secret"), MemoryError(), SystemExit(3), KeyboardInterrupt(), RecursionError()],
+)
+def test_any_other_exception_fails_the_run_and_keeps_its_text_to_itself(
+    viewer: Viewer, declare: Callable[..., Task], error: BaseException
+) -> None:
+    def fail(ctx: Context) -> None:
+        """Fail."""
+        raise error
+
+    run = perform(viewer, declare(fail))
+    assert (run.status, code_of(run)) == ("FAILED", "TASK_ERROR")
+    assert run.error is not None
+    assert type(error).__name__ in run.error["message"]
+    assert "secret" not in run.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (None, "returned no Loose"),
+        ({"value": 1}, "returned no Loose"),
+        (Loose(number=float("nan")), "number: NaN"),
+        (Loose(value=[float("inf")]), "value.0: NaN and infinity"),
+        (Loose(value=2**53), "value: The number is beyond BigInt"),
+        (Loose(text="a\0"), "text: The text contains a NUL"),
+        (Loose(text="\ud800"), "is no JSON"),
+        (Loose(value=object()), "is no JSON"),
+        (Loose(value=b"\xff"), "is no JSON"),
+    ],
+)
+def test_a_result_that_cannot_be_answered_fails_the_run(
+    viewer: Viewer, declare: Callable[..., Task], returned: Any, words: str
+) -> None:
+    def give(ctx: Context) -> Loose:
+        """Give."""
+        return returned  # type: ignore[no-any-return]
+
+    run = perform(viewer, declare(give))
+    assert (run.status, code_of(run), run.result) == ("FAILED", "BAD_RESULT", None)
+    assert run.error is not None
+    assert words in run.error["message"]
+
+
+def test_a_circular_result_fails_the_run(viewer: Viewer, declare: Callable[..., Task]) -> None:
+    def give(ctx: Context) -> Loose:
+        """Give."""
+        circle: list[Any] = []
+        circle.append(circle)
+        return Loose.model_construct(value=circle)
+
+    assert code_of(perform(viewer, declare(give))) == "BAD_RESULT"
+
+
+def test_an_int_beyond_32_bits_fails_the_run(viewer: Viewer, declare: Callable[..., Task]) -> None:
+    def give(ctx: Context) -> Number:
+        """Give."""
+        return Number(value=2**31)
+
+    run = perform(viewer, declare(give))
+    assert run.error is not None
+    assert "value: The number is beyond Int" in run.error["message"]
+
+
+def test_a_result_of_50_megabytes_fails_the_run(
+    viewer: Viewer, declare: Callable[..., Task]
+) -> None:
+    def give(ctx: Context) -> Loose:
+        """Give."""
+        return Loose(text="x" * 50_000_000)
+
+    assert code_of(perform(viewer, declare(give))) == "RESULT_TOO_LARGE"
+
+
+def test_input_that_no_longer_fits_fails_the_run(
+    viewer: Viewer, declare: Callable[..., Task]
+) -> None:
+    def grow(ctx: Context, *, size: int) -> None:
+        """Grow."""
+
+    task = declare(grow)
+    run = runs.submit(viewer, task, {"size": 1}).run
+    Run.objects.filter(pk=run.pk).update(input={"length": 1})
+    executor.perform(task, run.pk, "host:1", never)
+    run.refresh_from_db()
+    assert code_of(run) == "BAD_INPUT"
+
+
+def test_a_task_reads_its_file(
+    viewer: Viewer, declare: Callable[..., Task], stored: Callable[..., rows.File]
+) -> None:
+    def measure(ctx: Context, *, file: File) -> Number:
+        """Measure."""
+        with ctx.path(file) as path:
+            assert path.read_bytes() == b"a,b"
+        with ctx.open(file) as stream:
+            return Number(value=len(stream.read()))
+
+    run = perform(viewer, declare(measure), file=str(stored(viewer, b"a,b").pk))
+    assert run.result == {"value": 3}
+
+
+def test_a_file_that_is_gone_fails_the_run(
+    viewer: Viewer, declare: Callable[..., Task], stored: Callable[..., rows.File]
+) -> None:
+    def measure(ctx: Context, *, file: File) -> None:
+        """Measure."""
+
+    task, file = declare(measure), stored(viewer, b"a,b")
+    run = runs.submit(viewer, task, {"file": str(file.pk)}).run
+    file.delete()
+    executor.perform(task, run.pk, "host:1", never)
+    run.refresh_from_db()
+    assert code_of(run) == "BAD_INPUT"
+
+
+@pytest.fixture
+def stored(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., rows.File]]:
+    from django.core.files.base import ContentFile
+    from django.core.files.storage import default_storage
+
+    storage = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {**storage, "OPTIONS": {"location": tmp_path}},
+    }
+
+    def store(viewer: Viewer, content: bytes) -> rows.File:
+        return rows.File.objects.create(
+            owner_id=viewer.user_id,
+            name="a.csv",
+            content_type="text/csv",
+            size=len(content),
+            upload_until=timezone.now(),
+            ready_at=timezone.now(),
+            storage_name=default_storage.save("a.csv", ContentFile(content)),
+        )
+
+    yield store
+
+
+def test_progress_is_written_while_the_task_runs(
+    viewer: Viewer, declare: Callable[..., Task]
+) -> None:
+    seen: list[int | None] = []
+
+    def work(ctx: Context) -> None:
+        """Work."""
+        ctx.progress(1, 4, "first")
+        deadline = time.monotonic() + 5
+        while not seen and time.monotonic() < deadline:
+            time.sleep(0.05)
+            if (done := Run.objects.get().progress_done) is not None:
+                seen.append(done)
+
+    run = perform(viewer, declare(work))
+    assert seen == [1]
+    assert run.progress_message == "first"
+
+
+def test_a_tight_loop_writes_at_most_four_rows_a_second(
+    viewer: Viewer, declare: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats: list[float] = []
+    heartbeat = runs.heartbeat
+    monkeypatch.setattr(
+        runs, "heartbeat", lambda *given: beats.append(time.monotonic()) or heartbeat(*given)
+    )
+
+    def work(ctx: Context) -> None:
+        """Work."""
+        for _ in ctx.track(range(300_000)):
+            pass
+
+    run = perform(viewer, declare(work))
+    assert run.progress_done == 300_000
+    pauses = [later - earlier for earlier, later in zip(beats, beats[1:], strict=False)]
+    assert all(pause >= executor.PROGRESS_SECONDS * 0.9 for pause in pauses)
+
+
+def test_a_fenced_task_is_told_at_its_next_check(
+    viewer: Viewer, declare: Callable[..., Task]
+) -> None:
+    told = threading.Event()
+
+    def work(ctx: Context) -> None:
+        """Work."""
+        Run.objects.update(token=uuid4())  # as if another attempt had taken it over
+        try:
+            for done in range(10_000):
+                ctx.progress(done % 100)
+                time.sleep(0.01)
+        except executor.Fenced:
+            told.set()
+            raise
+
+    task = declare(work)
+    run = runs.submit(viewer, task, {}).run
+    assert executor.perform(task, run.pk, "host:1", never) is None
+    assert told.is_set()
+    run.refresh_from_db()
+    assert (run.status, run.error, run.result) == ("RUNNING", None, None)
+
+
+def test_a_fenced_task_that_is_deaf_ends_its_process(
+    viewer: Viewer, declare: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "GRACE_SECONDS", 0.2)
+    ended = threading.Event()
+
+    def work(ctx: Context) -> None:
+        """Work."""
+        Run.objects.update(token=uuid4())
+        ctx.progress(1)
+        assert ended.wait(10)
+
+    task = declare(work)
+    run = runs.submit(viewer, task, {}).run
+    executor.perform(task, run.pk, "host:1", ended.set)
+    assert ended.is_set()
+
+
+def test_a_finish_waits_for_the_database(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "RETRY_SECONDS", 0.01)
+    answers = iter([OperationalError("down"), OperationalError("down")])
+    finish = runs.finish
+
+    def sometimes(*given: Any, **more: Any) -> bool:
+        if (error := next(answers, None)) is not None:
+            raise error
+        return finish(*given, **more)
+
+    monkeypatch.setattr(runs, "finish", sometimes)
+    assert perform(viewer, REGISTRY["count_words"], text="a").status == "SUCCEEDED"
+
+
+def test_a_finish_that_was_committed_without_an_answer_is_no_second_one(
+    viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "RETRY_SECONDS", 0.01)
+    finish, times = runs.finish, []
+
+    def silent(*given: Any, **more: Any) -> bool:
+        done = finish(*given, **more)
+        times.append(done)
+        if len(times) == 1:
+            raise OperationalError("the connection broke")
+        return done
+
+    monkeypatch.setattr(runs, "finish", silent)
+    run = runs.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
+    assert executor.perform(REGISTRY["count_words"], run.pk, "h", never) == Status.SUCCEEDED
+    assert times == [True, True]
+    run.refresh_from_db()
+    assert run.revision == 3
+
+
+def test_a_claim_that_was_committed_without_an_answer_is_performed(
+    viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = runs.claim
+
+    def silent(run_id: UUID, worker: str, token: UUID | None = None) -> Run | None:
+        claim(run_id, worker, token)
+        raise OperationalError("the connection broke")
+
+    monkeypatch.setattr(runs, "claim", silent)
+    assert perform(viewer, REGISTRY["count_words"], text="a").status == "SUCCEEDED"
+
+
+def test_a_heartbeat_that_the_database_misses_is_tried_again(
+    viewer: Viewer, declare: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heartbeat, tries = runs.heartbeat, []
+
+    def sometimes(*given: Any) -> bool:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OperationalError("down")
+        return heartbeat(*given)
+
+    monkeypatch.setattr(runs, "heartbeat", sometimes)
+
+    def work(ctx: Context) -> None:
+        """Work."""
+        ctx.progress(1)
+        deadline = time.monotonic() + 5
+        while len(tries) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    assert perform(viewer, declare(work)).status == "SUCCEEDED"
+    assert len(tries) == 2
+
+
+def test_a_run_that_reports_nothing_costs_no_heartbeat(
+    viewer: Viewer, declare: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rest(ctx: Context) -> None:
+        """Rest."""
+        time.sleep(0.4)
+
+    monkeypatch.setattr(runs, "heartbeat", lambda *given: pytest.fail("a needless heartbeat"))
+    assert perform(viewer, declare(rest)).status == "SUCCEEDED"
+
+
+def test_a_worker_never_imports_the_schema() -> None:
+    code = (
+        "import os, sys; os.environ['DJANGO_SETTINGS_MODULE'] = 'backend.settings';"
+        "import django; django.setup(); import tasks.worker;"
+        "print('schema.build' in sys.modules, 'duckdb' in sys.modules)"
+    )
+    import subprocess
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
