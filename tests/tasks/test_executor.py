@@ -1,9 +1,11 @@
 """A run is performed once, its ending is kept whatever the function does, and its worker lives."""
 
+import itertools
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -208,7 +210,7 @@ def test_a_file_that_is_gone_fails_the_run(
 
 
 @pytest.fixture
-def stored(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., rows.File]]:
+def stored(settings: Settings, tmp_path: Path) -> Callable[..., rows.File]:
     from django.core.files.base import ContentFile
     from django.core.files.storage import default_storage
 
@@ -229,7 +231,7 @@ def stored(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., rows.Fi
             storage_name=default_storage.save("a.csv", ContentFile(content)),
         )
 
-    yield store
+    return store
 
 
 def test_progress_is_written_while_the_task_runs(
@@ -267,7 +269,7 @@ def test_a_tight_loop_writes_at_most_four_rows_a_second(
 
     run = perform(viewer, declare(work))
     assert run.progress_done == 300_000
-    pauses = [later - earlier for earlier, later in zip(beats, beats[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(beats)]
     assert all(pause >= executor.PROGRESS_SECONDS * 0.9 for pause in pauses)
 
 
@@ -402,7 +404,5 @@ def test_a_worker_never_imports_the_schema() -> None:
         "import django; django.setup(); import tasks.worker;"
         "print('schema.build' in sys.modules, 'duckdb' in sys.modules)"
     )
-    import subprocess
-
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

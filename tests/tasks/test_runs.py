@@ -1,4 +1,4 @@
-"""The verbs of a run: each changes exactly what it may, and nothing when it does not hold the run."""
+"""Each verb of a run changes exactly what it may, and nothing when it does not hold the run."""
 
 import threading
 from collections.abc import Callable

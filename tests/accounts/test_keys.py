@@ -1,0 +1,20 @@
+"""Keys are UUIDv7: they sort by the time of their making."""
+
+import time
+import uuid
+
+from accounts.keys import uuid7
+
+
+def test_later_keys_sort_after_earlier_ones() -> None:
+    keys = []
+    for _ in range(20):
+        keys.append(uuid7())
+        time.sleep(0.002)
+    assert keys == sorted(keys)
+    assert str(keys[0])[14] == "7"
+    assert type(keys[0]) is uuid.UUID
+
+
+def test_keys_of_one_moment_differ() -> None:
+    assert len({uuid7() for _ in range(10_000)}) == 10_000
