@@ -10,7 +10,9 @@ from uuid import uuid4
 
 import pytest
 import time_machine
-from django.core.files.storage import default_storage
+from django.core.files.base import ContentFile
+from django.core.files.base import File as Content
+from django.core.files.storage import Storage, default_storage
 from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
@@ -220,11 +222,27 @@ def test_parallel_uploads_of_one_file_store_it_once(
     assert default_storage.path(file.storage_name) == str(stored[0])
 
 
+class Elsewhere(Storage):
+    """A storage without local paths, as S3 is."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def exists(self, name: str) -> bool:
+        return name in self._kept
+
+    def _save(self, name: str, content: Content) -> str:  # type: ignore[type-arg]
+        self._kept[name] = b"".join(content.chunks())
+        return name
+
+    def _open(self, name: str, mode: str = "rb") -> Content:  # type: ignore[type-arg]
+        return ContentFile(self._kept[name])
+
+
 def test_a_storage_elsewhere_is_copied_to_a_local_path_and_cleaned(
-    viewer: Viewer, stage: Callable[..., StagedUpload], settings: Settings
+    viewer: Viewer, stage: Callable[..., StagedUpload], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
-    settings.STORAGES = {**settings.STORAGES, "default": elsewhere}
+    monkeypatch.setattr(files, "default_storage", Elsewhere())
     file = promise(viewer)
     complete(file, stage())
     with files.local_path(files.as_input(file)) as path:
