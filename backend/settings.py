@@ -83,7 +83,6 @@ def _database() -> dict[str, Any]:
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
-        database["TEST"] = {"NAME": CONFIG.home / "test.sqlite3"}  # threads share files best
     return database
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -131,7 +132,8 @@ def complete_upload(file_id: str, signature: str, staged: StagedUpload | None) -
 
 
 def _store(file: File, staged: StagedUpload) -> None:
-    target = f"{file.created_at:%Y/%m/%d}/{file.id}"
+    # A name of its own for each PUT: two at once must not take, and then delete, each other's.
+    target = f"{file.created_at:%Y/%m/%d}/{file.id}-{secrets.token_hex(8)}"
     with staged.path.open("rb") as stream:
         stored = default_storage.save(target, _Movable(stream, name=str(staged.path)))
     taken = File.objects.filter(pk=file.pk, ready_at=None).update(

@@ -3,11 +3,20 @@
 from collections.abc import Callable
 
 import pytest
+from django.db import connections
 
 from accounts.models import User
 from accounts.viewer import SCOPES, Viewer
 
 pytest_plugins = ["tests.stacks.fixtures"]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SQLite in a file of this session: threads share it as processes do in service."""
+    database = connections.databases["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        database["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
 
 @pytest.fixture

@@ -1,0 +1,212 @@
+"""GraphQL types follow a task's declaration."""
+
+import datetime as dt
+import enum
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import graphene
+import pytest
+from graphql import print_schema
+from pydantic import BaseModel, Field
+from pytest_django import Settings
+
+from schema.generate import TaskTypes
+from tasks import Context, File
+from tasks.exceptions import DeclarationError
+from tasks.registry import Registry
+
+
+class Mood(enum.Enum):
+    """How it feels."""
+
+    GOOD = "good"
+    BAD = "bad"
+
+
+class Corner(BaseModel):
+    """A point."""
+
+    x: float
+    label: Annotated[str | None, Field(description="What it is called.")] = None
+
+
+class Shape(BaseModel):
+    corners: list[Corner]
+    mood: Mood = Mood.GOOD
+
+
+class Report(BaseModel):
+    """What came out."""
+
+    shape: Shape
+    price: Decimal
+    day: dt.date
+    big: Annotated[int, Field(le=2**53 - 1)]
+    extra: dict[str, Any] | None = None
+
+
+def types_of(*functions: Callable[..., Any]) -> TaskTypes:
+    registry = Registry()
+    for function in functions:
+        registry.declare(function, "rerun", 0)
+    return TaskTypes(registry)
+
+
+def printed(types: TaskTypes) -> str:
+    """The generated types as SDL, without descriptions and blank lines."""
+
+    def resolve(root: Any, info: Any, **given: Any) -> None:
+        return None
+
+    fields = {
+        name: graphene.Field(graphene.Int, input=graphene.Argument(each), resolver=resolve)
+        for name, each in types.inputs.items()
+    }
+    outputs = [*types.results.values(), *types.givens.values()]
+    fields["one"] = graphene.Field(graphene.Int, resolver=resolve)
+    query = type("Query", (graphene.ObjectType,), fields)
+    text = print_schema(graphene.Schema(query=query, types=outputs).graphql_schema)
+    return re.sub(r"\n+", "\n", re.sub(r'\s*""".*?"""', "", text, flags=re.DOTALL))
+
+
+def draw(
+    ctx: Context,
+    *,
+    shape: Shape,
+    files: list[File],
+    tags: list[str] = ["a"],  # noqa: B006 - the hint of a task, never changed
+    when: dt.datetime | None = None,
+    order: Literal["up", "down"] = "up",
+    layers: Annotated[int, Field(ge=1)] = 2,
+) -> Report:
+    """Draw."""
+    raise AssertionError
+
+
+def test_inputs_are_nested_and_defaults_show() -> None:
+    sdl = printed(types_of(draw))
+    assert """input DrawInput {
+  shape: ShapeInput!
+  files: [ID!]!
+  tags: [String!] = ["a"]
+  when: DateTime
+  order: DrawOrder = UP
+  layers: Int = 2
+}""" in sdl
+    assert "input ShapeInput {\n  corners: [CornerInput!]!\n  mood: Mood = GOOD\n}" in sdl
+    assert "input CornerInput {\n  x: Float!\n  label: String\n}" in sdl
+    assert "enum DrawOrder {\n  UP\n  DOWN\n}" in sdl
+
+
+def test_what_was_given_is_an_object_with_files() -> None:
+    assert """type DrawGiven {
+  shape: Shape!
+  files: [File]!
+  tags: [String!]!
+  when: DateTime
+  order: DrawOrder!
+  layers: Int!
+}""" in printed(types_of(draw))
+
+
+def test_results_are_nested_objects() -> None:
+    sdl = printed(types_of(draw))
+    assert """type Report {
+  shape: Shape!
+  price: Decimal!
+  day: Date!
+  big: BigInt!
+  extra: JSON
+}""" in sdl
+    assert "type Shape {\n  corners: [Corner!]!\n  mood: Mood!\n}" in sdl
+
+
+def test_descriptions_come_from_docstrings_and_fields() -> None:
+    query = type("Query", (graphene.ObjectType,), {"report": graphene.Field(report_type())})
+    text = print_schema(graphene.Schema(query=query).graphql_schema)
+    assert '"""What came out."""\ntype Report' in text
+    assert '"""A point."""\ntype Corner' in text
+    assert '  """What it is called."""\n  label: String' in text
+    assert '"""How it feels."""\nenum Mood' in text
+
+
+def report_type() -> Any:
+    return types_of(draw).results[Report]
+
+
+def test_a_task_without_parameters_has_no_input() -> None:
+    def rest(ctx: Context) -> None:
+        """Rest."""
+
+    types = types_of(rest)
+    assert (types.inputs, types.givens, types.results) == ({}, {}, {})
+    assert types.union("RunResult", types.results, "Nothing.") is None
+
+
+def test_two_tasks_may_share_a_result() -> None:
+    def one(ctx: Context) -> Report:
+        """One."""
+        raise AssertionError
+
+    def two(ctx: Context) -> Report:
+        """Two."""
+        raise AssertionError
+
+    assert len(types_of(one, two).results) == 1
+
+
+def gives(model: type[BaseModel], name: str = "work") -> Callable[..., Any]:
+    def work(ctx: Context) -> Any:
+        """Work."""
+
+    work.__name__ = name
+    work.__annotations__["return"] = model
+    return work
+
+
+@pytest.mark.parametrize("name", ["Run", "File", "Event", "Query", "DateTime", "RunResult"])
+def test_a_model_named_like_a_core_type_is_refused(name: str) -> None:
+    model = type(name, (BaseModel,), {"__annotations__": {"x": int}, "__module__": __name__})
+    with pytest.raises(DeclarationError, match=f"{name} is one of Downbeat's own types"):
+        types_of(gives(model))
+
+
+def test_a_task_named_like_a_core_type_is_refused() -> None:
+    def run(ctx: Context, *, text: str) -> None:
+        """Run."""
+
+    def create(ctx: Context, *, text: str) -> None:
+        """Create."""
+
+    with pytest.raises(DeclarationError, match=r"RunInput is one of Downbeat's own"):
+        types_of(run)
+
+
+def test_two_models_of_one_name_are_refused_until_one_is_renamed(settings: Settings) -> None:
+    other = type("Report", (BaseModel,), {"__annotations__": {"x": int}, "__module__": "acme.jobs"})
+    tasks = gives(Report, "one"), gives(other, "two")
+    with pytest.raises(DeclarationError, match=r'TYPE_NAMES=\{"acme.jobs.Report"'):
+        types_of(*tasks)
+    settings.TYPE_NAMES = {"acme.jobs.Report": "AcmeReport"}
+    assert types_of(*tasks).results[other].__name__ == "AcmeReport"
+
+
+def test_a_model_inside_an_input_may_not_take_another_ones_name() -> None:
+    inner = type("Corner", (BaseModel,), {"__annotations__": {"y": int}, "__module__": "acme.jobs"})
+
+    def work(ctx: Context, *, corner: Any) -> Shape:
+        """Work."""
+        raise AssertionError
+
+    work.__annotations__["corner"] = inner
+    with pytest.raises(DeclarationError, match="is called Corner too"):
+        types_of(work)
+
+
+def test_fields_that_differ_only_in_case_style_are_refused() -> None:
+    fields = {"__annotations__": {"a_b": int, "aB": int}, "__module__": __name__}
+    with pytest.raises(DeclarationError, match="a_b and aB are the same name"):
+        types_of(gives(type("Twins", (BaseModel,), fields)))
