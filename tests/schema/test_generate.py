@@ -88,14 +88,17 @@ def draw(
 
 def test_inputs_are_nested_and_defaults_show() -> None:
     sdl = printed(types_of(draw))
-    assert """input DrawInput {
+    assert (
+        """input DrawInput {
   shape: ShapeInput!
   files: [ID!]!
   tags: [String!] = ["a"]
   when: DateTime
   order: DrawOrder = UP
   layers: Int = 2
-}""" in sdl
+}"""
+        in sdl
+    )
     assert "input ShapeInput {\n  corners: [CornerInput!]!\n  mood: Mood = GOOD\n}" in sdl
     assert "input CornerInput {\n  x: Float!\n  label: String\n}" in sdl
     assert "enum DrawOrder {\n  UP\n  DOWN\n}" in sdl
@@ -114,13 +117,16 @@ def test_what_was_given_is_an_object_with_files() -> None:
 
 def test_results_are_nested_objects() -> None:
     sdl = printed(types_of(draw))
-    assert """type Report {
+    assert (
+        """type Report {
   shape: Shape!
   price: Decimal!
   day: Date!
   big: BigInt!
   extra: JSON
-}""" in sdl
+}"""
+        in sdl
+    )
     assert "type Shape {\n  corners: [Corner!]!\n  mood: Mood!\n}" in sdl
 
 

@@ -1,0 +1,398 @@
+"""What a viewer reads: their own runs, page by page, and nothing of anybody else."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from accounts.viewer import TASKS_START, Viewer
+from schema.ids import to_global_id
+from schema.pages import PAGE_SIZE, to_cursor
+from tasks import runs
+from tasks.context import Progress
+from tasks.models import File, Run
+from tasks.registry import REGISTRY
+from tasks.runs import Hold
+from tasks.status import Status
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+Ask = Callable[..., dict[str, Any]]
+PAGE = """query($first: Int, $after: String, $last: Int, $before: String, $filter: RunFilter) {
+  runs(first: $first, after: $after, last: $last, before: $before, filter: $filter) {
+    nodes { id }
+    edges { cursor node { id } }
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+    totalCount
+  }
+}"""
+
+
+def start(viewer: Viewer, text: str = "one two", key: str | None = None) -> Run:
+    return runs.submit(viewer, REGISTRY["count_words"], {"text": text}, key).run
+
+
+def work(run: Run, status: Status = Status.SUCCEEDED) -> None:
+    claimed = runs.claim(run.pk, "host:1")
+    assert claimed is not None
+    assert claimed.token is not None
+    hold = Hold(claimed.pk, claimed.attempt, claimed.token)
+    result = {"words": 2, "longest": "one"} if status == Status.SUCCEEDED else None
+    error = None if result else {"code": "BROKEN", "message": "It broke."}
+    runs.finish(hold, status, result=result, error=error, progress=Progress(1, 4, "counting"))
+
+
+def gid(row: Any) -> str:
+    return to_global_id(type(row).__name__, row.pk)
+
+
+def code(answer: dict[str, Any]) -> str:
+    (error,) = answer["errors"]
+    return str(error["extensions"]["code"])
+
+
+def test_a_finished_run_reads_as_the_contract_says(viewer: Viewer, ask: Ask) -> None:
+    run = start(viewer, key="k")
+    work(run)
+    answer = ask(
+        """query($id: ID!) { run(id: $id) {
+          __typename id status isFinal revision idempotencyKey createdAt startedAt finishedAt
+          progress { done total fraction message }
+          task { id name mutationName inputTypeName resultTypeName isRetired viewerCanStart }
+          input { __typename ... on CountWordsGiven { text minimum } } inputJson
+          result { __typename ... on WordCount { words longest } } resultJson
+          error { code } requestedBy { displayName }
+          attempts { id number worker outcome startedAt finishedAt error { code } }
+        } }""",
+        viewer,
+        id=gid(run),
+    )
+    assert "errors" not in answer
+    read = answer["data"]["run"]
+    assert read["createdAt"].endswith("Z")
+    assert read["startedAt"] <= read["finishedAt"]
+    (attempt,) = read.pop("attempts")
+    assert (attempt["number"], attempt["worker"], attempt["outcome"]) == (1, "host:1", "SUCCEEDED")
+    for name in ("createdAt", "startedAt", "finishedAt"):
+        read.pop(name)
+    assert read == {
+        "__typename": "Run",
+        "id": gid(run),
+        "status": "SUCCEEDED",
+        "isFinal": True,
+        "revision": 3,
+        "idempotencyKey": "k",
+        "progress": {"done": 1, "total": 4, "fraction": 0.25, "message": "counting"},
+        "task": {
+            "id": to_global_id("Task", "count_words"),
+            "name": "count_words",
+            "mutationName": "countWords",
+            "inputTypeName": "CountWordsInput",
+            "resultTypeName": "WordCount",
+            "isRetired": False,
+            "viewerCanStart": True,
+        },
+        "input": {"__typename": "CountWordsGiven", "text": "one two", "minimum": 1},
+        "inputJson": {"text": "one two", "minimum": 1},
+        "result": {"__typename": "WordCount", "words": 2, "longest": "one"},
+        "resultJson": {"words": 2, "longest": "one"},
+        "error": None,
+        "requestedBy": {"displayName": "ada"},
+    }
+
+
+def test_a_failed_run_shows_its_error_without_a_graphql_error(viewer: Viewer, ask: Ask) -> None:
+    run = start(viewer)
+    work(run, Status.FAILED)
+    answer = ask(
+        """query($id: ID!) { run(id: $id) { status isFinal error { code message attempt }
+        result { __typename } attempts(last: 1) { outcome error { message } } } }""",
+        viewer,
+        id=gid(run),
+    )
+    error = {"code": "BROKEN", "message": "It broke.", "attempt": 1}
+    attempt = {"outcome": "FAILED", "error": {"message": "It broke."}}
+    read = {"status": "FAILED", "isFinal": True, "error": error, "result": None}
+    assert answer == {"data": {"run": {**read, "attempts": [attempt]}}}
+
+
+def test_others_runs_and_unknown_ids_answer_alike(
+    make_viewer: Callable[..., Viewer], ask: Ask
+) -> None:
+    ada, bob = make_viewer("ada"), make_viewer("bob")
+    foreign = start(bob)
+    file = File.objects.create(
+        owner_id=bob.user_id, name="a", content_type="a/b", size=1, upload_until=timezone.now()
+    )
+    ids = [
+        gid(foreign),
+        gid(file),
+        to_global_id("User", bob.user_id),
+        to_global_id("Attempt", f"{foreign.pk}:1"),
+        to_global_id("Run", uuid4()),
+        to_global_id("Run", "x"),
+        to_global_id("Run", foreign.pk.hex),
+        to_global_id("Nothing", uuid4()),
+        to_global_id("Task", "nothing"),
+        to_global_id("Attempt", "x:y:z"),
+        to_global_id("Attempt", f"{uuid4()}:99999999999999999999"),
+        str(foreign.pk),
+        "",
+        "ü",
+        "=",
+        "\ud800",
+        "A" * 10_000,
+    ]
+    for each in ids:
+        assert ask("query($id: ID!) { node(id: $id) { id } }", ada, id=each) == {
+            "data": {"node": None}
+        }
+        assert ask("query($id: ID!) { run(id: $id) { id } }", ada, id=each) == {
+            "data": {"run": None}
+        }
+    assert ask("{ runs { nodes { id } totalCount } }", ada) == {
+        "data": {"runs": {"nodes": [], "totalCount": 0}}
+    }
+
+
+def test_a_node_is_found_by_its_global_id(viewer: Viewer, ask: Ask) -> None:
+    run = start(viewer)
+    work(run)
+    ids = {
+        "Run": gid(run),
+        "Task": to_global_id("Task", "count_words"),
+        "Attempt": to_global_id("Attempt", f"{run.pk}:1"),
+        "User": to_global_id("User", viewer.user_id),
+    }
+    for name, each in ids.items():
+        answer = ask("query($id: ID!) { node(id: $id) { __typename id } }", viewer, id=each)
+        assert answer == {"data": {"node": {"__typename": name, "id": each}}}
+
+
+def test_a_token_that_may_not_read_sees_no_run(
+    make_viewer: Callable[..., Viewer], ask: Ask
+) -> None:
+    run = start(make_viewer())
+    blind = make_viewer(scopes=(TASKS_START,))
+    assert ask("query($id: ID!) { run(id: $id) { id } }", blind, id=gid(run))["data"] == {
+        "run": None
+    }
+
+
+@pytest.mark.parametrize(
+    "query", ["{ runs { nodes { id } } }", '{ run(id: "x") { id } }', '{ node(id: "x") { id } }',
+              "{ tasks { name } }", '{ task(name: "count_words") { name } }'],
+)  # fmt: skip
+def test_nobody_signed_in_is_unauthenticated(ask: Ask, query: str) -> None:
+    assert code(ask(query)) == "UNAUTHENTICATED"
+
+
+def test_nobody_signed_in_may_ask_who_and_what_the_limits_are(ask: Ask, settings: Settings) -> None:
+    answer = ask("{ viewer { id } limits { pageSize requestSize uploadSize depth } }")
+    assert answer["data"]["viewer"] is None
+    assert answer["data"]["limits"] == {
+        "pageSize": PAGE_SIZE,
+        "requestSize": settings.REQUEST_SIZE,
+        "uploadSize": settings.UPLOAD_SIZE,
+        "depth": 12,
+    }
+
+
+def test_the_viewer_is_named(viewer: Viewer, ask: Ask) -> None:
+    answer = ask("{ viewer { id displayName } }", viewer)
+    user = {"id": to_global_id("User", viewer.user_id), "displayName": "ada"}
+    assert answer == {"data": {"viewer": user}}
+
+
+def test_tasks_are_a_catalogue_with_json_schema(viewer: Viewer, ask: Ask) -> None:
+    answer = ask("{ tasks { name description inputSchema resultSchema } }", viewer)
+    (task,) = [each for each in answer["data"]["tasks"] if each["name"] == "count_words"]
+    assert task["description"] == "Count the words of a text."
+    assert task["inputSchema"]["required"] == ["text"]
+    assert task["resultSchema"]["properties"]["words"]["type"] == "integer"
+    assert ask('{ task(name: "nothing") { name } }', viewer) == {"data": {"task": None}}
+
+
+def test_pages_walk_the_whole_list_forward(viewer: Viewer, ask: Ask) -> None:
+    newest_first = [gid(start(viewer)) for _ in range(7)][::-1]
+    seen, after = [], None
+    while True:
+        page = ask(PAGE, viewer, first=3, after=after)["data"]["runs"]
+        assert page["totalCount"] == 7
+        assert [edge["node"]["id"] for edge in page["edges"]] == [n["id"] for n in page["nodes"]]
+        assert page["pageInfo"]["hasPreviousPage"] is (after is not None)
+        seen += [node["id"] for node in page["nodes"]]
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+    assert seen == newest_first
+
+
+def test_pages_walk_the_whole_list_backward(viewer: Viewer, ask: Ask) -> None:
+    newest_first = [gid(start(viewer)) for _ in range(7)][::-1]
+    seen: list[str] = []
+    before = None
+    while True:
+        page = ask(PAGE, viewer, last=3, before=before)["data"]["runs"]
+        assert page["pageInfo"]["hasNextPage"] is (before is not None)
+        seen = [node["id"] for node in page["nodes"]] + seen
+        before = page["pageInfo"]["startCursor"]
+        if not page["pageInfo"]["hasPreviousPage"]:
+            break
+    assert seen == newest_first
+
+
+def test_a_page_stays_right_while_rows_come(viewer: Viewer, ask: Ask) -> None:
+    older = [gid(start(viewer)) for _ in range(4)][::-1]
+    first = ask(PAGE, viewer, first=2)["data"]["runs"]
+    start(viewer)
+    second = ask(PAGE, viewer, first=2, after=first["pageInfo"]["endCursor"])["data"]["runs"]
+    assert [node["id"] for page in (first, second) for node in page["nodes"]] == older
+
+
+def test_an_empty_list_has_no_cursors(viewer: Viewer, ask: Ask) -> None:
+    assert ask(PAGE, viewer)["data"]["runs"] == {
+        "nodes": [],
+        "edges": [],
+        "pageInfo": {
+            "hasNextPage": False,
+            "hasPreviousPage": False,
+            "startCursor": None,
+            "endCursor": None,
+        },
+        "totalCount": 0,
+    }
+
+
+def test_twenty_is_the_default_and_zero_is_allowed(viewer: Viewer, ask: Ask) -> None:
+    for _ in range(21):
+        start(viewer)
+    assert len(ask(PAGE, viewer)["data"]["runs"]["nodes"]) == 20
+    none = ask(PAGE, viewer, first=0)["data"]["runs"]
+    assert (none["nodes"], none["pageInfo"]["hasNextPage"]) == ([], True)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"first": -1},
+        {"first": 101},
+        {"last": -1},
+        {"last": 101},
+        {"first": 1, "last": 1},
+        {"after": "x"},
+        {"after": ""},
+        {"before": "ü"},
+        {"after": to_global_id("Run", uuid4())},
+        {"after": to_cursor("not-a-uuid")},
+    ],
+)
+def test_a_bad_page_is_an_error_and_never_page_one(
+    viewer: Viewer, ask: Ask, page: dict[str, Any]
+) -> None:
+    answer = ask(PAGE, viewer, **page)
+    assert code(answer) == "BAD_USER_INPUT"
+    assert answer["data"] is None
+
+
+def test_filters_hold_together(viewer: Viewer, ask: Ask) -> None:
+    done, failed, waiting = (start(viewer) for _ in range(3))
+    work(done)
+    work(failed, Status.FAILED)
+    Run.objects.filter(pk=done.pk).update(created_at=timezone.now() - timedelta(days=2))
+    day_ago = (timezone.now() - timedelta(days=1)).isoformat()
+
+    def found(**filter: Any) -> set[str]:
+        page = ask(PAGE, viewer, filter=filter)["data"]["runs"]
+        assert page["totalCount"] == len(page["nodes"])
+        return {node["id"] for node in page["nodes"]}
+
+    assert found() == {gid(done), gid(failed), gid(waiting)}
+    assert found(isFinal=True) == {gid(done), gid(failed)}
+    assert found(isFinal=False) == {gid(waiting)}
+    assert found(statuses=["FAILED", "QUEUED"]) == {gid(failed), gid(waiting)}
+    assert found(statuses=[]) == set()
+    assert found(tasks=["count_words"], statuses=["SUCCEEDED"]) == {gid(done)}
+    assert found(tasks=["nothing"]) == set()
+    assert found(createdFrom=day_ago) == {gid(failed), gid(waiting)}
+    assert found(createdBefore=day_ago) == {gid(done)}
+
+
+def test_a_row_that_outlived_its_declaration_still_answers(viewer: Viewer, ask: Ask) -> None:
+    changed, retired = start(viewer), start(viewer)
+    work(changed)
+    old = {"phrase": "x"}
+    Run.objects.filter(pk=changed.pk).update(input=old, result={"count": 1})
+    Run.objects.filter(pk=retired.pk).update(task="gone_task")
+    query = """{ runs { nodes { input { __typename } inputJson result { __typename } resultJson
+      task { name isRetired viewerCanStart description mutationName inputSchema } } } }"""
+    answer = ask(query, viewer)
+    assert "errors" not in answer
+    second, first = answer["data"]["runs"]["nodes"]
+    assert (first["input"], first["inputJson"]) == (None, old)
+    assert (first["result"], first["resultJson"]) == (None, {"count": 1})
+    assert first["task"]["isRetired"] is False
+    assert second["input"] is None
+    assert second["task"] == {
+        "name": "gone_task",
+        "isRetired": True,
+        "viewerCanStart": False,
+        "description": "",
+        "mutationName": "goneTask",
+        "inputSchema": {},
+    }
+
+
+def upload(viewer: Viewer) -> File:
+    return File.objects.create(
+        owner_id=viewer.user_id,
+        name="a.csv",
+        content_type="text/csv",
+        size=3,
+        upload_until=timezone.now(),
+        ready_at=timezone.now(),
+        storage_name="a",
+        sha256="0" * 64,
+    )
+
+
+def test_a_page_costs_the_same_few_queries_however_many_runs(
+    viewer: Viewer, ask: Ask, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for _ in range(8):
+        file = upload(viewer)
+        run = runs.submit(viewer, REGISTRY["profile_dataset"], {"file": str(file.pk)}).run
+        work(run)
+    plain = "{ runs { nodes { id status task { name } progress { done } resultJson } } }"
+    with django_assert_num_queries(1):
+        ask(plain, viewer)
+    rich = """{ runs { edges { cursor node { ...all } } pageInfo { endCursor hasNextPage } } }
+      fragment all on Run { id requestedBy { displayName } attempts { number }
+        input { ... on ProfileDatasetGiven { file { name size isReady } } } }"""
+    with django_assert_num_queries(3):  # runs with owners, attempts, files
+        answer = ask(rich, viewer)
+    nodes = [edge["node"] for edge in answer["data"]["runs"]["edges"]]
+    assert all(node["input"]["file"]["name"] == "a.csv" for node in nodes)
+    assert all(len(node["attempts"]) == 1 for node in nodes)
+
+
+def test_a_run_by_id_costs_one_query(
+    viewer: Viewer, ask: Ask, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    run = start(viewer)
+    with django_assert_num_queries(1):
+        ask("query($id: ID!) { run(id: $id) { status progress { done } } }", viewer, id=gid(run))
+
+
+def test_a_pruned_file_is_null_and_its_run_still_reads(viewer: Viewer, ask: Ask) -> None:
+    file = upload(viewer)
+    run = runs.submit(viewer, REGISTRY["profile_dataset"], {"file": str(file.pk)}).run
+    query = """query($id: ID!) { run(id: $id) {
+      input { ... on ProfileDatasetGiven { file { name } } } } }"""
+    assert ask(query, viewer, id=gid(run))["data"]["run"]["input"] == {"file": {"name": "a.csv"}}
+    file.delete()
+    assert ask(query, viewer, id=gid(run)) == {"data": {"run": {"input": {"file": None}}}}
