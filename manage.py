@@ -9,7 +9,12 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from tasks.exceptions import DeclarationError
+
+    try:
+        execute_from_command_line(sys.argv)
+    except DeclarationError as error:
+        sys.exit(f"A task is declared wrongly.\n{error}")  # its sentence says all: no traceback
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.log import log_response
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -84,4 +85,7 @@ def readyz(_request: HttpRequest) -> HttpResponse:
     parts = READINESS.ask()
     is_ready = all(text == OK for text in parts.values())
     status = OK if is_ready else "unavailable"
-    return JsonResponse({"status": status, **parts}, status=200 if is_ready else 503)
+    response = JsonResponse({"status": status, **parts}, status=200 if is_ready else 503)
+    if not is_ready:  # said here once, lest Django reports each probe as an error
+        log_response("not ready: %s", dict(parts), response=response, logger=log, level="debug")
+    return response

@@ -97,7 +97,6 @@ STORAGES = {
 }
 STAGING_DIR = CONFIG.home / "files" / "incoming"  # beside the storage, so that a move is a rename
 STATIC_URL = "static/"
-STATIC_ROOT = CONFIG.home / "static"
 WHITENOISE_USE_FINDERS = True  # the admin's assets, straight from their packages
 WHITENOISE_AUTOREFRESH = False
 

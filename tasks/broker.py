@@ -44,10 +44,13 @@ def publish(task: str, run_id: UUID) -> None:
     )
 
 
-def ping(timeout: int = 2) -> None:
-    """Raise BrokerError (or the transport's own error) unless the broker answers."""
-    with app().connection_for_write(connect_timeout=timeout) as link:
-        link.ensure_connection(max_retries=0, reraise_as_library_errors=True, timeout=timeout)
+def ping(seconds: int = 2) -> None:
+    """Raise BrokerError (or the transport's own error) unless the broker answers in time."""
+    limits = {"socket_timeout": seconds, "read_timeout": seconds, "write_timeout": seconds}
+    transport = {**app().conf.broker_transport_options}
+    transport.update({name: limit for name, limit in limits.items() if name in transport})
+    with app().connection_for_write(connect_timeout=seconds, transport_options=transport) as link:
+        link.ensure_connection(max_retries=0, reraise_as_library_errors=True, timeout=seconds)
 
 
 def make_due(run_ids: Iterable[UUID]) -> None:

@@ -168,7 +168,9 @@ def _succeeded(task: Task, returned: Any) -> Ending:
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         return _failed("BAD_RESULT", f"The result is no JSON: {type(error).__name__}.")
     # Both dumps: a model turns infinity inside a free value into null, which would be a lie.
-    for path, reason in chain(flaws(returned.model_dump(), task.result), flaws(result, task.result)):
+    for path, reason in chain(
+        flaws(returned.model_dump(), task.result), flaws(result, task.result)
+    ):
         return _failed("BAD_RESULT", f"The result's {'.'.join(map(str, path))}: {reason}")
     if size > RESULT_BYTES:
         message = f"The result has {size} bytes of JSON; at most {RESULT_BYTES} can be kept."

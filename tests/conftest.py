@@ -1,5 +1,6 @@
 """What every suite shares: users and viewers, and the private servers of tests.stacks."""
 
+import logging
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,8 @@ from django.db import connections
 
 from accounts.models import User
 from accounts.viewer import SCOPES, Viewer
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each poll hides what failed
 
 pytest_plugins = ["tests.stacks.fixtures"]
 

@@ -20,5 +20,12 @@ class Command(BaseCommand):
         worker.show_life()
         # Gossip and mingle are chatter between workers that no run needs and that breaks reconnects.
         celery.worker_main(
-            ["worker", "--pool=prefork", "--without-gossip", "--without-mingle", "--loglevel=INFO"]
+            [
+                "--quiet",
+                "worker",
+                "--pool=prefork",
+                "--without-gossip",
+                "--without-mingle",
+                "--loglevel=INFO",
+            ]
         )

@@ -1,0 +1,1 @@
+"""Every GraphQL operation on every transport: requests, limits, documents, execution, errors."""

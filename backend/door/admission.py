@@ -1,0 +1,160 @@
+"""Measures a parsed document and refuses what would cost too much to validate or execute.
+
+The walk writes fragments out as execution would, and stops at the first limit, so its work is
+bounded by the limits and not by the document.
+"""
+
+from collections import Counter
+from typing import NamedTuple, cast
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    Node,
+    OperationDefinitionNode,
+    SelectionSetNode,
+)
+
+from backend.door.errors import Fault, RequestRefused
+from schema import limits
+from schema.errors import Code
+
+INTROSPECTION = frozenset(("__schema", "__type"))
+
+
+class _Place(NamedTuple):
+    """A selection set, where execution would come to it."""
+
+    selection_set: SelectionSetNode
+    depth: int = 0  # fields above it
+    introspecting: bool = False  # below __schema or __type
+    path: int = 0  # the number of the response path above it
+    within: tuple[str, ...] = ()  # the fragments it is written in
+
+
+def admit(document: DocumentNode, *, introspection: bool) -> None:
+    """RequestRefused when the document is beyond a limit, or introspects where that is off."""
+    fragments = {
+        node.name.value: node
+        for node in document.definitions
+        if isinstance(node, FragmentDefinitionNode)
+    }
+    _check(len(fragments), limits.FRAGMENTS, "fragments")
+    _check(_count_directives(document), limits.DIRECTIVES, "directives")
+    survey = _Survey(fragments, introspection)
+    for node in document.definitions:
+        if isinstance(node, OperationDefinitionNode):
+            survey.measure(node.selection_set)
+    while survey.unused:  # validation reads them too
+        survey.measure(fragments[survey.unused.pop()].selection_set)
+
+
+class _Survey:
+    """What is common to the definitions of one document."""
+
+    def __init__(self, fragments: dict[str, FragmentDefinitionNode], introspection: bool) -> None:
+        self._fragments = fragments
+        self._introspection = introspection
+        self._selections = 0
+        self.unused = set(fragments)
+
+    def measure(self, root: SelectionSetNode) -> None:
+        """Walk one operation, or a fragment that no operation uses."""
+        tally = _Tally(self._introspection)
+        places = [_Place(root)]
+        while places:
+            place = places.pop()
+            self._selections += len(place.selection_set.selections)
+            _check(self._selections, limits.SELECTIONS, "selections")
+            for selection in place.selection_set.selections:
+                if isinstance(selection, FieldNode):
+                    below = tally.count(selection, place)
+                elif isinstance(selection, InlineFragmentNode):
+                    below = place._replace(selection_set=selection.selection_set)
+                else:
+                    below = self._spread(cast(FragmentSpreadNode, selection).name.value, place)
+                if below is not None:
+                    places.append(below)
+
+    def _spread(self, name: str, place: _Place) -> _Place | None:
+        if name in place.within:
+            raise _too_complex(f"The fragment `{name}` contains itself.")
+        self.unused.discard(name)
+        fragment = self._fragments.get(name)
+        if fragment is None:
+            return None  # validation says so
+        return place._replace(selection_set=fragment.selection_set, within=(*place.within, name))
+
+
+class _Tally:
+    """The counts of one operation."""
+
+    def __init__(self, introspection: bool) -> None:
+        self._introspection = introspection
+        self._fields = 0
+        self._introspected = 0
+        self._aliases = 0
+        self._paths: dict[tuple[int, str], int] = {}
+        self._repeats: Counter[int] = Counter()
+
+    def count(self, node: FieldNode, place: _Place) -> _Place | None:
+        """Count the field; the place below it, if it has one."""
+        introspecting = place.introspecting or node.name.value in INTROSPECTION
+        depth = place.depth + 1
+        if introspecting:
+            self._count_introspection(depth)
+        else:
+            self._fields += 1
+            _check(self._fields, limits.FIELDS, "fields")
+            _check(depth, limits.DEPTH, "levels of fields")
+        if node.alias is not None:
+            self._aliases += 1
+            _check(self._aliases, limits.ALIASES, "aliases")
+        path = self._count_path(place.path, (node.alias or node.name).value)
+        if node.selection_set is None:
+            return None
+        return _Place(node.selection_set, depth, introspecting, path, place.within)
+
+    def _count_introspection(self, depth: int) -> None:
+        if not self._introspection:
+            raise RequestRefused(
+                Fault.DOCUMENT,
+                Code.GRAPHQL_VALIDATION_FAILED,
+                "Introspection is off on this server; ask its operators for the schema.",
+            )
+        self._introspected += 1
+        _check(self._introspected, limits.INTROSPECTION_FIELDS, "fields of introspection")
+        _check(depth, limits.INTROSPECTION_DEPTH, "levels of introspection")
+
+    def _count_path(self, above: int, name: str) -> int:
+        """The number of this response path, after one more field on it."""
+        path = self._paths.setdefault((above, name), len(self._paths) + 1)
+        self._repeats[path] += 1
+        _check(self._repeats[path], limits.REPEATS, f"fields called `{name[:40]}` in one place")
+        return path
+
+
+def _count_directives(document: DocumentNode) -> int:
+    """The directives as written, on definitions, variables and selections."""
+    nodes: list[Node] = list(document.definitions)
+    count = 0
+    while nodes:
+        node = nodes.pop()
+        count += len(getattr(node, "directives", None) or ())
+        nodes += getattr(node, "variable_definitions", None) or ()
+        selection_set: SelectionSetNode | None = getattr(node, "selection_set", None)
+        if selection_set is not None:
+            nodes += selection_set.selections
+    return count
+
+
+def _check(number: int, limit: int, what: str) -> None:
+    if number > limit:
+        raise _too_complex(f"The query is too complex: more than {limit} {what}.")
+
+
+def _too_complex(message: str) -> RequestRefused:
+    return RequestRefused(Fault.REQUEST, Code.QUERY_TOO_COMPLEX, message)

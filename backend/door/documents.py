@@ -1,0 +1,112 @@
+"""Parsed, admitted and validated documents, kept by their text: validation costs milliseconds."""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from graphql import (
+    DocumentNode,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    OperationType,
+    parse,
+    validate,
+)
+
+from backend.door.admission import admit
+from backend.door.errors import Fault, RequestRefused
+from schema.errors import Code
+from schema.limits import ERRORS, TOKENS
+
+ENTRIES = 1_000
+TEXT_LENGTH = 300_000  # characters of all texts together; their trees take up to 100 bytes for each
+LONGEST = 20_000  # characters of a text that is kept; a longer one carries data, so it comes once
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that may be executed; a kept one has no source locations, which weigh most."""
+
+    tree: DocumentNode
+    operations: dict[str | None, OperationType]
+
+    def operation(self, name: str | None) -> OperationType:
+        """The kind of the operation that will run."""
+        if name is None and len(self.operations) == 1:
+            return next(iter(self.operations.values()))
+        if name is None:
+            raise _no_operation("Say with `operationName` which of the operations to run.")
+        if name not in self.operations:
+            raise _no_operation("`operationName` names no operation of the document.")
+        return self.operations[name]
+
+
+class Documents:
+    """A bounded cache, least recently used out first; safe to use from many threads.
+
+    What is refused is not kept: each of a hundred wrong documents would push out a right one.
+    """
+
+    def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
+        self._schema = schema
+        self._introspection = introspection
+        self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._length = 0
+        self._lock = threading.Lock()
+
+    def get(self, text: str) -> Document:
+        """The document, from the cache if it is there; RequestRefused when it must not run."""
+        with self._lock:
+            document = self._kept.get(text)
+            if document is not None:
+                self._kept.move_to_end(text)
+                return document
+        tree = self._validated(text)
+        if len(text) > LONGEST:
+            return Document(tree, _operations(tree))
+        document = Document(parse(text, no_location=True), _operations(tree))
+        with self._lock:
+            self._keep(text, document)
+        return document
+
+    def _keep(self, text: str, document: Document) -> None:
+        if text in self._kept:  # another thread was faster
+            return
+        self._kept[text] = document
+        self._length += len(text)
+        while len(self._kept) > ENTRIES or self._length > TEXT_LENGTH:
+            oldest, _ = self._kept.popitem(last=False)
+            self._length -= len(oldest)
+
+    def _validated(self, text: str) -> DocumentNode:
+        tree = _parse(text)
+        admit(tree, introspection=self._introspection)
+        errors = validate(
+            self._schema, tree, max_errors=ERRORS, hide_suggestions=not self._introspection
+        )
+        if errors:
+            raise RequestRefused(Fault.DOCUMENT, Code.GRAPHQL_VALIDATION_FAILED, *errors)
+        return tree
+
+
+def _parse(text: str) -> DocumentNode:
+    try:
+        return parse(text, max_tokens=TOKENS)
+    except GraphQLSyntaxError as error:
+        if error.description.startswith("Document contains more"):  # than max_tokens
+            message = f"The query is too complex: more than {TOKENS} tokens."
+            raise RequestRefused(Fault.REQUEST, Code.QUERY_TOO_COMPLEX, message) from None
+        raise RequestRefused(Fault.DOCUMENT, Code.GRAPHQL_PARSE_FAILED, error) from None
+
+
+def _operations(tree: DocumentNode) -> dict[str | None, OperationType]:
+    return {
+        node.name.value if node.name else None: node.operation
+        for node in tree.definitions
+        if isinstance(node, OperationDefinitionNode)
+    }
+
+
+def _no_operation(message: str) -> RequestRefused:
+    return RequestRefused(Fault.REQUEST, Code.BAD_REQUEST, message)

@@ -1,0 +1,43 @@
+"""Chooses the media type of an answer (graphql-over-http, and RFC 9110 section 12.5.1)."""
+
+from functools import lru_cache
+
+GRAPHQL = "application/graphql-response+json"
+JSON = "application/json"
+_OFFERS = {GRAPHQL: (GRAPHQL,), JSON: (JSON, "application/*", "*/*")}
+
+
+@lru_cache(maxsize=64)
+def choose(accept: str | None) -> str | None:
+    """GRAPHQL or JSON, whichever the client likes better; None when it takes neither."""
+    if not accept or not accept.strip():
+        return JSON
+    qualities = _qualities(accept)
+    liking = {offer: _liking(names, qualities) for offer, names in _OFFERS.items()}
+    best = max(liking, key=lambda offer: liking[offer])  # at a tie the first: GRAPHQL
+    return best if liking[best] > 0 else None
+
+
+def wants_page(accept: str) -> bool:
+    """Whether a browser asks for a page to show."""
+    return _qualities(accept).get("text/html", 0) > 0
+
+
+def _liking(names: tuple[str, ...], qualities: dict[str, float]) -> float:
+    """The quality of the most exact of these names that the client sent."""
+    return next((qualities[name] for name in names if name in qualities), 0)
+
+
+def _qualities(accept: str) -> dict[str, float]:
+    qualities = {}
+    for item in accept.split(","):
+        name, *parameters = (part.strip().lower() for part in item.split(";"))
+        qualities[name] = next((_quality(p[2:]) for p in parameters if p.startswith("q=")), 1.0)
+    return qualities
+
+
+def _quality(text: str) -> float:
+    try:
+        return min(1.0, max(0.0, float(text)))
+    except ValueError:
+        return 0.0

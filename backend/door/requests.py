@@ -1,0 +1,99 @@
+"""Reads a GraphQL request out of the bytes of a body."""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Never
+
+from backend.door.errors import Fault, RequestRefused
+from schema.errors import Code
+from schema.limits import JSON_DEPTH
+
+# Possessive, so that no input makes it go back; a string without an end reaches to the end.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """What a client asks for, on whatever transport."""
+
+    query: str
+    variables: dict[str, Any] | None
+    operation_name: str | None
+
+
+def bad_request(message: str) -> RequestRefused:
+    return RequestRefused(Fault.REQUEST, Code.BAD_REQUEST, message)
+
+
+def read_request(body: bytes) -> GraphQLRequest:
+    """The request in this JSON; RequestRefused says what is wrong with it."""
+    content = _load(body)
+    if isinstance(content, list):
+        raise bad_request("Batches are not supported: send one operation per request.")
+    if not isinstance(content, dict):
+        raise bad_request('The body must be a JSON object: {"query": "..."}.')
+    query = content.get("query")
+    if not isinstance(query, str):
+        raise bad_request("`query` must be a string that holds a GraphQL document.")
+    variables = content.get("variables")
+    if not isinstance(variables, dict | None):
+        raise bad_request("`variables` must be an object or null.")
+    if not isinstance(content.get("extensions"), dict | None):
+        raise bad_request("`extensions` must be an object or null.")
+    operation_name = content.get("operationName")
+    if not isinstance(operation_name, str | None):
+        raise bad_request("`operationName` must be a string or null.")
+    return GraphQLRequest(query, variables, operation_name)
+
+
+def _load(body: bytes) -> object:
+    _check_depth(body)
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise bad_request("The body is not valid UTF-8.") from None
+    try:
+        content: object = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise bad_request(f"The body is not valid JSON: {error}") from None
+    except ValueError:  # NaN, Infinity, 1e999, or an integer of thousands of digits
+        raise bad_request("The body holds a number that is not finite or too long.") from None
+    if b"\\u" in body:
+        _check_surrogates(content)
+    return content
+
+
+def _check_depth(body: bytes) -> None:
+    """Refuse deep nesting before the decoder would recurse into it."""
+    if body.count(b"{") + body.count(b"[") <= JSON_DEPTH:
+        return
+    brackets = _STRING.sub(b"", body).translate(None, _NO_BRACKETS)
+    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > JSON_DEPTH:
+        raise bad_request(f"The body is nested deeper than {JSON_DEPTH} levels.")
+
+
+def _check_surrogates(content: object) -> None:
+    """Refuse half a surrogate pair: JSON can spell it, but neither UTF-8 nor a database can."""
+    try:
+        json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise bad_request("A string contains half a surrogate pair, which is no text.") from None
+
+
+def _refuse_constant(name: str) -> Never:
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(text)
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)

@@ -1,0 +1,114 @@
+"""The ASGI application: reads requests on the event loop, hops once into Django, answers."""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+from backend.front.answer import Answer, Refusal, send_answer
+from backend.front.asgi import Disconnected, Headers, Receive, Scope, Send, header
+from backend.front.body import Intake
+from backend.front.environ import make_environ
+from backend.front.hop import WSGIApplication, perform
+from backend.front.pool import Full, Pool
+from backend.front.staging import staged, upload_address
+from tasks.files import upload_allowance
+
+STOP_SECONDS = 10.0
+
+
+class Front:
+    """Everything that comes in by the one port.
+
+    `application` is Django's WSGI handler; `request_size` bounds every body but an upload's, which
+    is staged in `staging`; pages of `origins` may read what the front itself refuses.
+    """
+
+    def __init__(
+        self,
+        application: WSGIApplication,
+        pool: Pool,
+        *,
+        request_size: int,
+        staging: Path,
+        origins: frozenset[str],
+    ) -> None:
+        self._application = application
+        self._pool = pool
+        self._request_size = request_size
+        self._staging = staging
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:  # a WebSocket closed before it is accepted is answered with 403
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        intake = Intake(scope, receive)
+        try:
+            answer = await self._answer(scope, intake)
+        except Disconnected:
+            return  # nobody is left to answer
+        except Refusal as refusal:
+            is_graphql = upload_address(scope) is None
+            answer = self._readable(refusal.answer(is_graphql=is_graphql), scope)
+        if intake.ended:
+            await send_answer(send, answer, head=scope["method"] == "HEAD")
+        else:
+            await _answer_and_hang_up(send, intake, answer)
+
+    async def _answer(self, scope: Scope, intake: Intake) -> Answer:
+        address = upload_address(scope)
+        if address is None:
+            body = await intake.whole(self._request_size)
+            return await self._hop(make_environ(scope, body))
+        allowance = upload_allowance(*address)
+        if allowance is None:  # Django says why, and the body stays unread
+            return await self._hop(make_environ(scope, b""))
+        async with staged(self._staging, intake, allowance) as upload:
+            return await self._hop(make_environ(scope, b"", upload))
+
+    async def _hop(self, environ: dict[str, object]) -> Answer:
+        try:
+            return await self._pool.run(partial(perform, self._application, environ))
+        except Full:
+            message = "Too many requests are waiting; try again in a second."
+            raise Refusal(503, "UNAVAILABLE", message, [(b"retry-after", b"1")]) from None
+
+    def _readable(self, answer: Answer, scope: Scope) -> Answer:
+        """The same answer with CORS headers: Django's middleware did not see this request."""
+        origin = header(scope, b"origin")
+        if origin is None or origin.decode("latin-1") not in self._origins:
+            return answer
+        cors: Headers = [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+        return Answer(answer.status, [*answer.headers, *cors], answer.body)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            self._staging.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        self._pool.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await asyncio.to_thread(self._pool.stop, STOP_SECONDS)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _answer_and_hang_up(send: Send, intake: Intake, answer: Answer) -> None:
+    """Answer before the body has come to its end, and close the connection.
+
+    The rest of the body is thrown away for a moment first: closing at once would reset the
+    connection, and a client that is still sending would never see the answer.
+    """
+    headers = [*answer.headers, (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+    await intake.discard()
+    await send({"type": "http.response.body", "body": b""})

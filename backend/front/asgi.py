@@ -1,0 +1,19 @@
+"""The words of the ASGI protocol, as the rooms of the front use them (asgi.readthedocs.io)."""
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Disconnected(Exception):
+    """The client went away before its request was complete."""
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The first header of that (lower-case) name."""
+    return next((value for key, value in scope["headers"] if key == name), None)

@@ -1,0 +1,38 @@
+"""Refuses a table that is too wide, too long or named wrongly."""
+
+from collections.abc import Sequence
+
+from tasks import Failure
+from tasks.context import INT_MAX
+
+MAX_COLUMNS = 80  # so that the result stays below 64 KB whatever they hold
+
+
+def check_columns(count: int) -> None:
+    """Refuse more columns than one result can describe."""
+    if count > MAX_COLUMNS:
+        raise Failure(
+            f"The table has more than {MAX_COLUMNS} columns: split it, or leave some out.",
+            code="TOO_MANY_COLUMNS",
+        )
+
+
+def check_rows(count: int) -> None:
+    """Refuse more rows than GraphQL's Int can count."""
+    if count > INT_MAX:
+        raise Failure(f"The table has more than {INT_MAX} rows: split it.", code="TOO_MANY_ROWS")
+
+
+def checked_names(header: Sequence[str]) -> list[str]:
+    """The names of a header line, blank ones by position (pandas leaves the index's blank)."""
+    check_columns(len(header))
+    if not any(name.strip() for name in header):
+        raise Failure("The first line is blank: it must name the columns.", code="NO_HEADER")
+    names = [name.strip() or f"column {at}" for at, name in enumerate(header, 1)]
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            raise Failure(
+                f"Two columns are named {name[:100]!r}: give each column its own name.",
+                code="DUPLICATE_COLUMN",
+            )
+    return names

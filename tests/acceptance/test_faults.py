@@ -1,0 +1,153 @@
+"""What is killed in mid-run is performed again within the bound; what is away is waited for."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.client import COUNT, READ, Client
+from tests.stacks.service import Service, Stack, running
+
+ROOT = Path(__file__).parents[2]
+QUICK = {"LEASE_SECONDS": "3", "HEARTBEAT_SECONDS": "1", "RECOVER_SECONDS": "0.5"}
+SLEEP = '''"""Sleep, and leave a line for each attempt."""
+import os, time
+from pathlib import Path
+from tasks import Context, task
+
+def line(ledger: str) -> None:
+    with open(ledger, "a") as file:
+        file.write(f"{os.getpid()}\\n")
+
+@task(on_lost="rerun")
+def sleep_a_while(ctx: Context, *, seconds: float, ledger: str) -> None:
+    line(ledger)
+    for _ in ctx.track(range(int(seconds * 10))):
+        time.sleep(0.1)
+
+@task(on_lost="park")
+def sleep_once(ctx: Context, *, seconds: float, ledger: str) -> None:
+    line(ledger)
+    time.sleep(seconds)
+'''
+RERUN = """mutation($input: SleepAWhileInput!) { sleepAWhile(input: $input) {
+  run { id } errors { message } } }"""
+PARK = """mutation($input: SleepOnceInput!) { sleepOnce(input: $input) {
+  run { id } errors { message } } }"""
+
+
+def with_sleep(folder: Path) -> dict[str, str]:
+    """The settings of a service that knows the tasks above, with quick leases."""
+    package = folder / "night_jobs"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "sleep.py").write_text(SLEEP)
+    path = os.pathsep.join((str(folder), str(ROOT)))
+    return {"TASK_PACKAGES": "tasks.definitions,night_jobs", "PYTHONPATH": path, **QUICK}
+
+
+def until_running(client: Client, run: str) -> None:
+    deadline = time.monotonic() + 20
+    while client.read(run)["status"] != "RUNNING":
+        assert time.monotonic() < deadline, client.read(run)
+        time.sleep(0.05)
+
+
+def kill_worker_and_children(service: Service) -> None:
+    for process in service.processes():
+        if "manage.py worker" in process.command or "celery" in process.command:
+            if "guard" in process.command:
+                continue
+            try:
+                os.kill(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue  # went with its parent
+
+
+def test_a_killed_worker_loses_no_run(own_stack: Stack, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    with running(own_stack, **with_sleep(tmp_path)) as service:
+        client = Client(service)
+        rerun = client.ask(RERUN, input={"seconds": 3, "ledger": str(ledger)})
+        park = client.ask(PARK, input={"seconds": 3, "ledger": str(ledger)})
+        again, once = rerun["sleepAWhile"]["run"]["id"], park["sleepOnce"]["run"]["id"]
+        until_running(client, again)
+        until_running(client, once)
+        kill_worker_and_children(service)
+        killed = time.monotonic()
+        finished = client.finished(again, seconds=30)
+        took = time.monotonic() - killed
+        assert finished["status"] == "SUCCEEDED"
+        assert [attempt["outcome"] for attempt in finished["attempts"]] == ["LOST", "SUCCEEDED"]
+        assert took < 3 + 0.5 + 1 + 1 + 3 + 5, "lease, recovery, ring, claim, the work, slack"
+        lost = client.finished(once, seconds=30)
+        assert (lost["status"], lost["error"]["code"]) == ("LOST", "WORKER_LOST")
+        assert len(ledger.read_text().splitlines()) == 3
+
+
+@pytest.mark.xdist_group("embedded")
+def test_a_frozen_worker_is_fenced_when_it_wakes(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    stack = Stack("embedded")
+    with running(stack, WORKER_PROCESSES="1", **with_sleep(tmp_path)) as service:
+        client = Client(service)
+        asked = client.ask(RERUN, input={"seconds": 2, "ledger": str(ledger)})
+        run = asked["sleepAWhile"]["run"]["id"]
+        until_running(client, run)
+        frozen = int(ledger.read_text().split()[0])
+        os.kill(frozen, signal.SIGSTOP)
+        deadline = time.monotonic() + 20
+        while client.read(run)["status"] == "RUNNING":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        os.kill(frozen, signal.SIGCONT)
+        finished = client.finished(run)
+        outcomes = [attempt["outcome"] for attempt in finished["attempts"]]
+        assert (finished["status"], outcomes) == ("SUCCEEDED", ["LOST", "SUCCEEDED"])
+
+
+@pytest.mark.xdist_group("embedded")
+def test_a_start_is_answered_while_the_broker_is_away_and_runs_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    with running(Stack("embedded")) as service:
+        client = Client(service)
+        client.finished(client.started(COUNT, text="warm up"))
+        redis = service.part("redis").pid
+        os.kill(redis, signal.SIGSTOP)
+        try:
+            slowest, started = 0.0, []
+            for number in range(20):
+                began = time.monotonic()
+                started.append(client.started(COUNT, text=f"word {number}"))
+                slowest = max(slowest, time.monotonic() - began)
+            assert slowest < 1
+        finally:
+            os.kill(redis, signal.SIGCONT)
+        for run in started:
+            assert client.finished(run)["status"] == "SUCCEEDED"
+
+
+@pytest.mark.xdist_group("embedded")
+def test_it_goes_on_where_it_left_off(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    stack = Stack("embedded")
+    with running(stack, **with_sleep(tmp_path)) as service:
+        client = Client(service)
+        asked = client.ask(RERUN, input={"seconds": 20, "ledger": str(ledger)})
+        run = asked["sleepAWhile"]["run"]["id"]
+        waiting = [client.started(COUNT, text=f"a {n}") for n in range(3)]
+        until_running(client, run)
+        code, seconds = service.stop()
+        assert code == 0
+        assert seconds < 5
+        service.start()
+        for each in waiting:
+            assert client.finished(each)["status"] == "SUCCEEDED"
+        assert client.service.graphql(READ, {"id": run}, client.token)["data"]["run"]["id"] == run
+        deadline = time.monotonic() + 20
+        while len(ledger.read_text().split()) < 2:
+            assert time.monotonic() < deadline, client.read(run)
+            time.sleep(0.1)

@@ -1,0 +1,202 @@
+"""The whole front under a real uvicorn, over real sockets."""
+
+import contextlib
+import hashlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+THREADS = 2
+START_SECONDS = 30
+
+
+def _manage(env: dict[str, str], *words: str) -> str:
+    command = (sys.executable, "manage.py", *words)
+    return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    pytest.fail(f"uvicorn did not start:\n{log.read_text()}")
+
+
+class Server:
+    """A running uvicorn, a client for it, and a token."""
+
+    def __init__(self, home: Path) -> None:
+        with socket.socket() as spare:
+            spare.bind(("127.0.0.1", 0))
+            self.port = spare.getsockname()[1]
+        keep = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+        env = keep | {"DOWNBEAT_HOME": str(home), "WEB_THREADS": str(THREADS)}
+        env |= {"CORS_ORIGINS": "https://app.example", "PYTHONWARNINGS": "ignore"}
+        _manage(env, "migrate", "-v0")
+        self.token = _manage(env, "api_token", "ada").split()[-1]
+        self.home = home
+        self.log = home / "log"
+        module = "tests.backend.front.served:application"
+        command = (sys.executable, "-m", "uvicorn", module, "--port", str(self.port))
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+        _wait_for(self.port, self.process, self.log)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10)
+
+    def graphql(self, query: str, **variables: Any) -> Any:
+        response = self.http.post(
+            "/graphql",
+            json={"query": query, "variables": variables},
+            headers={"Authorization": f"Bearer {self.token}"},
+        )
+        assert response.status_code == 200, response.text
+        assert "errors" not in response.json(), response.text
+        return response.json()["data"]
+
+    def stop(self) -> int:
+        self.http.close()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("home"))
+    yield server
+    assert server.stop() in (0, -signal.SIGTERM)
+    assert "Exception in ASGI application" not in server.log.read_text()
+
+
+def test_each_thread_keeps_its_one_database_connection(server: Server) -> None:
+    answers = [server.http.get("/whereabouts").json() for _ in range(12)]
+    connections: dict[str, set[int]] = {}
+    for answer in answers:
+        connections.setdefault(answer["thread"], set()).add(answer["connection"])
+    assert set(connections) <= {f"web-{number}" for number in range(THREADS)}
+    assert all(len(ids) == 1 for ids in connections.values())
+
+
+def test_a_mutation_and_a_query_come_through(server: Server) -> None:
+    started = server.graphql(
+        "mutation($text: String!) { countWords(input: {text: $text}) { run { id } } }",
+        text="ein Täkt 🥁",
+    )
+    run = server.graphql(
+        "query($id: ID!) { run(id: $id) { isFinal inputJson } }",
+        id=started["countWords"]["run"]["id"],
+    )["run"]
+    assert run["isFinal"] is False
+    assert run["inputJson"]["text"] == "ein Täkt 🥁"
+
+
+def _promise_upload(server: Server, content: bytes) -> str:
+    data = server.graphql(
+        "mutation($size: BigInt!) { createUpload(input: "
+        '{name: "data.bin", size: $size, contentType: "application/octet-stream"}) '
+        "{ upload { url } } }",
+        size=len(content),
+    )
+    url: str = data["createUpload"]["upload"]["url"]
+    return url
+
+
+def test_an_upload_is_stored_byte_for_byte(server: Server) -> None:
+    content = os.urandom(3_000_000)
+    url = _promise_upload(server, content)
+    assert server.http.put(url, content=content).status_code == 204
+    assert server.http.put(url, content=iter([content[:9], content[9:]])).status_code == 204
+    stored = [path for path in (server.home / "files").rglob("*") if path.is_file()]
+    digest = hashlib.sha256(content).hexdigest()
+    assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in stored].count(digest) == 1
+    assert list((server.home / "files" / "incoming").iterdir()) == []
+
+
+def test_an_upload_cut_short_leaves_nothing(server: Server) -> None:
+    url = httpx.URL(_promise_upload(server, b"x" * 1_000))
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        head = f"PUT {url.raw_path.decode()} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000"
+        connection.sendall(f"{head}\r\n\r\n".encode() + b"x" * 500)
+        time.sleep(0.2)
+    deadline = time.monotonic() + 5
+    while any((server.home / "files" / "incoming").iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_client_that_sends_too_much_still_reads_the_refusal(server: Server) -> None:
+    response = server.http.post("/graphql", content=b"x" * 2_000_000)
+    assert response.status_code == 413
+    assert response.headers["connection"] == "close"
+    assert server.http.get("/healthz").status_code == 200
+
+
+def test_head_has_headers_and_no_body(server: Server) -> None:
+    response = server.http.head("/graphql", headers={"Accept": "text/html"})
+    assert (response.status_code, response.content) == (200, b"")
+    assert int(response.headers["content-length"]) > 1_000
+
+
+def test_the_admin_and_its_assets_are_served(server: Server) -> None:
+    assert server.http.get("/admin/login/").status_code == 200
+    style = server.http.get("/static/admin/css/base.css")
+    assert (style.status_code, style.headers["content-type"]) == (200, 'text/css; charset="utf-8"')
+
+
+def test_one_connection_serves_many_requests(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    with contextlib.closing(connection):
+        connection.connect()
+        first = connection.sock
+        for method, path in [("GET", "/healthz"), ("POST", "/graphql"), ("PUT", "/nowhere")]:
+            connection.request(method, path, body=b"{}")
+            connection.getresponse().read()
+            assert connection.sock is first
+
+
+def test_server_headers_are_sent_once(server: Server) -> None:
+    response = server.http.get("/healthz")
+    for name in ("date", "server", "content-length"):
+        assert len(response.headers.get_list(name)) == 1
+
+
+def test_a_foreign_host_is_refused(server: Server) -> None:
+    response = server.http.get("/healthz", headers={"Host": "evil.example"})
+    assert response.status_code == 400
+
+
+def test_a_websocket_is_refused(server: Server) -> None:
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    assert server.http.get("/graphql", headers=upgrade).status_code == 403
+
+
+HOSTILE_PATHS = {
+    "nul": "/%00",
+    "no utf-8": "/%FF%FE",
+    "climbing": "/uploads/%2e%2e%2fsecret",
+    "split header": "/graphql%0d%0aX: y",
+    "long": "/" + "a" * 5_000,
+}
+
+
+@pytest.mark.parametrize("path", HOSTILE_PATHS.values(), ids=HOSTILE_PATHS)
+def test_a_hostile_path_is_no_server_error(server: Server, path: str) -> None:
+    for method in ("GET", "PUT", "POST"):
+        assert 400 <= server.http.request(method, path).status_code < 500

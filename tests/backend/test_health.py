@@ -1,0 +1,124 @@
+"""/healthz and /readyz: what they answer, and to whom."""
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+from django.test import Client
+from django.utils import timezone
+
+from backend import health
+from tasks import broker
+from tasks.models import Worker, WorkerQuerySet
+
+
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "READINESS", health.Readiness(fresh_seconds=0))
+
+
+@pytest.fixture(autouse=True)
+def broker_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "ping", lambda: None)
+
+
+@pytest.fixture
+def worker(db: None) -> Worker:
+    return Worker.objects.create(name="here:1")
+
+
+def test_healthz_answers_without_a_database(client: Client) -> None:
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert not answer.cookies
+
+
+def test_it_is_ready_when_database_broker_and_worker_are_well(
+    client: Client, worker: Worker
+) -> None:
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "database": "ok", "broker": "ok", "worker": "ok"}
+    assert not answer.cookies
+    assert "no-store" in answer["Cache-Control"]
+
+
+@pytest.mark.django_db
+def test_without_any_worker_it_is_not_ready(client: Client) -> None:
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["status"] == "unavailable"
+    assert answer.json()["worker"] == "no sign of life"
+
+
+def test_a_worker_whose_last_sign_is_old_counts_as_none(client: Client, worker: Worker) -> None:
+    old = timezone.now() - timedelta(minutes=2)
+    Worker.objects.filter(pk=worker.pk).update(heartbeat_at=old)
+    assert client.get("/readyz").json()["worker"] == "no sign of life"
+
+
+def test_a_broker_that_is_away_is_named_without_its_address(
+    client: Client, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise ConnectionRefusedError("redis://user:secret@host")
+
+    monkeypatch.setattr(broker, "ping", refuse)
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["broker"] == "no answer: ConnectionRefusedError"
+    assert "secret" not in answer.content.decode()
+
+
+@pytest.mark.django_db
+def test_a_database_that_is_away_leaves_the_worker_unknown(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: WorkerQuerySet) -> None:
+        raise OperationalError("password authentication failed for user root")
+
+    monkeypatch.setattr(WorkerQuerySet, "alive", refuse)
+    body = client.get("/readyz").json()
+    assert body["database"] == "no answer: OperationalError"
+    assert body["worker"] == "unknown"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_only_get_and_head_are_answered(client: Client, worker: Worker, path: str) -> None:
+    assert client.head(path).status_code == 200
+    assert client.post(path).status_code == 405
+
+
+def test_within_a_second_the_parts_are_asked_once(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(broker, "ping", lambda: asked.append(1))
+    readiness = health.Readiness(fresh_seconds=60)
+    assert readiness.ask() == readiness.ask()
+    assert len(asked) == 1
+
+
+def test_while_one_asks_the_others_get_the_last_answer(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readiness = health.Readiness(fresh_seconds=0)
+    first = readiness.ask()
+    release, asking = threading.Event(), threading.Event()
+    monkeypatch.setattr(health, "_ask_database", lambda: {"database": "ok", "worker": "ok"})
+
+    def wait() -> None:
+        asking.set()
+        release.wait(5)
+
+    monkeypatch.setattr(broker, "ping", wait)
+    slow = threading.Thread(target=readiness.ask)
+    slow.start()
+    asking.wait(5)
+    started = time.monotonic()
+    assert readiness.ask() is first
+    assert time.monotonic() - started < 1
+    release.set()
+    slow.join()

@@ -1,0 +1,74 @@
+"""The fixtures: private servers, the three stacks, and Downbeat on each of them.
+
+Servers start when the first test asks and live for the session; their guards end them even when
+pytest is killed. Under xdist each worker process has its own, and a stack's tests share one
+worker (`--dist loadgroup`), so that no server starts twice.
+"""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stacks import postgres as postgres_server
+from tests.stacks import rabbitmq as rabbitmq_server
+from tests.stacks import redis_server
+from tests.stacks.machine import Server
+from tests.stacks.service import Service, Stack, running
+
+NAMES = ("embedded", "postgres-redis", "postgres-rabbitmq")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    with postgres_server.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Server]:
+    with redis_server.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[rabbitmq_server.RabbitServer]:
+    with rabbitmq_server.running() as server:
+        yield server
+
+
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES],
+)
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """Each of the three stacks in turn."""
+    return make_stack(request, request.param)
+
+
+def make_stack(request: pytest.FixtureRequest, name: str) -> Stack:
+    """One stack by its name, sharing neither database nor broker with any other."""
+    if name == "embedded":
+        return Stack(name)
+    server = request.getfixturevalue("postgres")
+    env = {
+        "DATABASE_URL": postgres_server.new_database(server),
+        "SECRET_KEY": secrets.token_urlsafe(40),
+        "REDIS_URL": redis_server.new_database(request.getfixturevalue("redis")),
+    }
+    if name == "postgres-rabbitmq":
+        env["BROKER_URL"] = request.getfixturevalue("rabbitmq").new_vhost()
+    return Stack(name, env)
+
+
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES])
+def own_stack(request: pytest.FixtureRequest) -> Stack:
+    """Each of the three stacks in turn, for one test that does harm to it."""
+    return make_stack(request, request.param)
+
+
+@pytest.fixture(scope="session")
+def service(stack: Stack) -> Iterator[Service]:
+    """Downbeat on this stack, shared by all tests that do no harm to it."""
+    with running(stack) as service:
+        yield service
