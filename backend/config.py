@@ -5,6 +5,7 @@ services needed. The README's table of settings is made from this class (`make s
 """
 
 import hashlib
+import json
 import os
 import secrets
 from functools import cached_property
@@ -68,7 +69,7 @@ class Config(BaseSettings):
         ("tasks.definitions",), description="Packages whose modules declare tasks."
     )
     extra_apps: Words = Field((), description="Django apps whose models the tasks use.")
-    type_names: dict[str, str] = Field(
+    type_names: Annotated[dict[str, str], NoDecode] = Field(
         {}, description='Renames a model in the schema: {"acme.jobs.Report": "AcmeReport"}.'
     )
     introspection: bool = Field(
@@ -81,7 +82,7 @@ class Config(BaseSettings):
     upload_seconds: int = Field(
         3_600, ge=1, description="Seconds in which an upload must be complete."
     )
-    web_threads: int = Field(8, ge=1, description="Threads that run Django in one web process.")
+    web_threads: int = Field(4, ge=1, description="Threads that run Django in one web process.")
     web_queue: int = Field(
         64, ge=0, description="Requests that may wait for a thread; one more is answered 503."
     )
@@ -106,6 +107,16 @@ class Config(BaseSettings):
         if isinstance(value, str):
             return tuple(word.strip() for word in value.split(",") if word.strip())
         return value
+
+    @field_validator("type_names", mode="before")
+    @classmethod
+    def _read_json(cls, value: Any) -> Any:
+        if not isinstance(value, str) or not value:
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError('write a JSON object, such as {"acme.jobs.Report": "A"}') from None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -205,7 +216,8 @@ def _explain(error: ValidationError) -> str:
     lines = ["The settings in the environment or .env are wrong:"]
     for mistake in error.errors(include_url=False):
         name = ".".join(str(part) for part in mistake["loc"]).upper()
-        given = f" (given: {mistake['input']!r})" if name and "SECRET" not in name else ""
+        is_secret = not name or name == "SECRET_KEY" or name.endswith("_URL")  # passwords
+        given = "" if is_secret else f" (given: {mistake['input']!r})"
         message = mistake["msg"].removeprefix("Value error, ")
         lines.append(f"  {name + ': ' if name else ''}{message}{given}")
     return "\n".join(lines)

@@ -106,8 +106,9 @@ CORS_URLS_REGEX = r"^/(graphql|uploads/.*|schema\.graphql)$"
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = not DEBUG
-CSRF_COOKIE_SECURE = not DEBUG
+# The embedded service speaks plain HTTP on this machine, where the admin must work too.
+_IS_PUBLIC = CONFIG.is_grown or (CONFIG.public_url or "").startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _IS_PUBLIC and not DEBUG
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = CONFIG.request_size
@@ -122,6 +123,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": CONFIG.log_level},
     "loggers": {
         "django.request": {"level": "ERROR"},  # a client's 4xx is the client's business
+        "django.security.DisallowedHost": {"level": "CRITICAL"},  # so is its Host header
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},  # the run's own events say the same, durably
     },

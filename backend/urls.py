@@ -9,7 +9,7 @@ from backend.door.execute import Door
 from backend.door.http import GraphQLView
 from backend.door.sdl import SchemaView
 from backend.front.uploads import upload
-from backend.health import healthz, readyz
+from backend.health import readyz
 from schema.build import schema, sdl
 
 _door = Door(schema().graphql_schema, introspection=settings.INTROSPECTION)
@@ -19,7 +19,6 @@ urlpatterns = [
     path("graphql", GraphQLView(_door), name="graphql"),
     path("schema.graphql", SchemaView(sdl(), introspection=settings.INTROSPECTION)),
     path("uploads/<str:file_id>", upload, name="upload"),
-    path("healthz", healthz),
     path("readyz", readyz),
     path("admin/", admin.site.urls),
 ]

@@ -15,6 +15,11 @@ class Answer:
     body: bytes
 
 
+ALIVE = Answer(
+    200, [(b"content-type", b"application/json"), (b"content-length", b"15")], b'{"status":"ok"}'
+)
+
+
 class Refusal(Exception):
     """The front itself says no."""
 

@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 from pathlib import Path
 
-from backend.front.answer import Answer, Refusal, send_answer
+from backend.front.answer import ALIVE, Answer, Refusal, send_answer
 from backend.front.asgi import Disconnected, Headers, Receive, Scope, Send, header
 from backend.front.body import Intake
 from backend.front.environ import make_environ
@@ -14,6 +14,7 @@ from backend.front.staging import staged, upload_address
 from tasks.files import upload_allowance
 
 STOP_SECONDS = 10.0
+HEALTH = "/healthz"
 
 
 class Front:
@@ -65,6 +66,8 @@ class Front:
         address = upload_address(scope)
         if address is None:
             body = await intake.whole(self._request_size)
+            if scope["path"] == HEALTH and scope["method"] in ("GET", "HEAD"):
+                return ALIVE  # without Django: a full pool is busy, not dead
             return await self._hop(make_environ(scope, body))
         allowance = upload_allowance(*address)
         if allowance is None:  # Django says why, and the body stays unread

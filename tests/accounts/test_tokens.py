@@ -23,7 +23,7 @@ def test_a_token_signs_its_user_in() -> None:
     user = make_user()
     viewer = viewer_from_authorization(f"Bearer {create_token(user, [RUNS_READ])}")
     assert viewer is not None
-    assert (viewer.user_id, viewer.scopes) == (user.pk, {RUNS_READ})
+    assert (viewer.user_id, viewer.scopes) == (user.pk, frozenset([RUNS_READ]))
 
 
 def test_no_header_is_nobody() -> None:

@@ -1,4 +1,4 @@
-"""/healthz and /readyz: what they answer, and to whom."""
+"""/readyz: what it answers, and to whom."""
 
 import threading
 import time
@@ -27,12 +27,6 @@ def broker_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def worker(db: None) -> Worker:
     return Worker.objects.create(name="here:1")
-
-
-def test_healthz_answers_without_a_database(client: Client) -> None:
-    answer = client.get("/healthz")
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
-    assert not answer.cookies
 
 
 def test_it_is_ready_when_database_broker_and_worker_are_well(
@@ -85,10 +79,9 @@ def test_a_database_that_is_away_leaves_the_worker_unknown(
     assert body["worker"] == "unknown"
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_only_get_and_head_are_answered(client: Client, worker: Worker, path: str) -> None:
-    assert client.head(path).status_code == 200
-    assert client.post(path).status_code == 405
+def test_only_get_and_head_are_answered(client: Client, worker: Worker) -> None:
+    assert client.head("/readyz").status_code == 200
+    assert client.post("/readyz").status_code == 405
 
 
 def test_within_a_second_the_parts_are_asked_once(

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
     GraphQLNamedType,
+    GraphQLObjectType,
     build_schema,
     find_breaking_changes,
-    is_enum_type,
-    is_input_object_type,
-    is_interface_type,
-    is_object_type,
 )
 
 from schema.build import schema, sdl
@@ -74,12 +74,14 @@ def own_types() -> list[GraphQLNamedType]:
 def test_everything_has_a_description() -> None:
     silent = [each.name for each in own_types() if each.name in CORE and not each.description]
     for each in own_types():
-        if is_object_type(each) or is_interface_type(each) or is_input_object_type(each):
-            fields = each.fields.items()
-            silent += [f"{each.name}.{name}" for name, field in fields if not field.description]
-        elif is_enum_type(each) and each.name in CORE:
-            values = each.values.items()
-            silent += [f"{each.name}.{name}" for name, value in values if not value.description]
+        if isinstance(each, GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType):
+            silent += [
+                f"{each.name}.{n}" for n, field in each.fields.items() if not field.description
+            ]
+        elif isinstance(each, GraphQLEnumType) and each.name in CORE:
+            silent += [
+                f"{each.name}.{n}" for n, value in each.values.items() if not value.description
+            ]
     assert silent == []
 
 

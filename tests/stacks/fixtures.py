@@ -68,6 +68,13 @@ def own_stack(request: pytest.FixtureRequest) -> Stack:
 
 
 @pytest.fixture(scope="session")
+def embedded_service() -> Iterator[Service]:
+    """Downbeat as `make up` runs it, for what is the same on every stack."""
+    with running(Stack("embedded")) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
 def service(stack: Stack) -> Iterator[Service]:
     """Downbeat on this stack, shared by all tests that do no harm to it."""
     with running(stack) as service:

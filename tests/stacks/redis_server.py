@@ -24,9 +24,9 @@ def running() -> Iterator[Server]:
         absent(str(error))
     port, log = spare_port(), Log()
     options = ("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no")
-    options += ("--databases", str(DATABASES))
+    many = ("--databases", str(DATABASES))
     with folder("redis") as place:
-        process = Process("redis", (program, *options), log.say, cwd=place)
+        process = Process("redis", (program, *options, *many), log.say, cwd=place)
         server = Server(f"redis://127.0.0.1:{port}/", process)
         try:
             wait_for_server(server, log, _answers)

@@ -87,7 +87,7 @@ def test_a_stopped_conductor_ends_in_the_middle_of_many_batches(
     def ring() -> int:
         rings.append(1)
         steady.stop()
-        return conductor.BATCH
+        return runs.BATCH
 
     monkeypatch.setattr(runs, "ring", ring)
     steady.tick()

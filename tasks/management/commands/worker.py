@@ -18,7 +18,7 @@ class Command(BaseCommand):
         celery = app()
         worker.install(celery)
         worker.show_life()
-        # Gossip and mingle are chatter between workers that no run needs and that breaks reconnects.
+        # Gossip and mingle are chatter that no run needs and that breaks reconnects.
         celery.worker_main(
             [
                 "--quiet",

@@ -152,6 +152,8 @@ async def test_beyond_the_queue_the_answer_is_503_and_comes_at_once(make_front: 
     exchange = await Exchange().run(front)
     assert (exchange.status, error_code(exchange)) == (503, "UNAVAILABLE")
     assert exchange.headers["retry-after"] == "1"
+    alive = await Exchange("GET", "/healthz").run(front)
+    assert (alive.status, json.loads(alive.body)) == (200, {"status": "ok"})
     gate.set()
     assert [(await task).status for task in held] == [200, 200]
 

@@ -173,7 +173,7 @@ def test_server_headers_are_sent_once(server: Server) -> None:
 
 
 def test_a_foreign_host_is_refused(server: Server) -> None:
-    response = server.http.get("/healthz", headers={"Host": "evil.example"})
+    response = server.http.get("/graphql", headers={"Host": "evil.example"})
     assert response.status_code == 400
 
 

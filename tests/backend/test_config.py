@@ -1,0 +1,120 @@
+"""Settings are read once, their mistakes are reported at once, and the default needs nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.config import Config, ConfigError, load
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Config.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def read(monkeypatch: pytest.MonkeyPatch, **env: str) -> Config:
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    return load()
+
+
+def test_the_default_is_embedded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    config = read(monkeypatch)
+    assert config.home == tmp_path / ".downbeat"
+    assert config.needs_embedded_redis
+    assert not config.is_grown
+    assert config.broker.startswith("redis+socket:///")
+    assert config.broker.endswith("/redis.sock")
+
+
+def test_a_dotenv_file_is_read_and_the_environment_wins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("PORT=9001\nHOST=0.0.0.0\nUNKNOWN=1\n")
+    config = read(monkeypatch, PORT="9002")
+    assert (config.port, config.host) == (9002, "0.0.0.0")  # noqa: S104 - nothing listens
+
+
+def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = read(monkeypatch, PORT="", DATABASE_URL="", CORS_ORIGINS="", TYPE_NAMES="")
+    assert (config.port, config.database_url, config.cors_origins) == (8000, None, ())
+
+
+def test_words_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = read(monkeypatch, TASK_PACKAGES="tasks.definitions, acme.jobs,")
+    assert config.task_packages == ("tasks.definitions", "acme.jobs")
+
+
+def test_every_mistake_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(
+            monkeypatch,
+            PORT="http",
+            BROKER_URL="kafka://host",
+            DATABASE_URL="mysql://host/db",
+            SECRET_KEY="too short",
+            LOG_LEVEL="LOUD",
+        )
+    message = str(caught.value)
+    for name in ("PORT", "BROKER_URL", "DATABASE_URL", "SECRET_KEY", "LOG_LEVEL"):
+        assert name in message
+    assert "'LOUD'" in message
+    assert "too short" not in message
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"DATABASE_URL": "postgres://u:p@h/d"}, "SECRET_KEY must be set"),
+        ({"HEARTBEAT_SECONDS": "20"}, "at most half of LEASE_SECONDS"),
+        ({"PUBLIC_URL": "example.org"}, "PUBLIC_URL"),
+        ({"PUBLIC_URL": "https://example.org/"}, "PUBLIC_URL"),
+        ({"REDIS_URL": "http://host"}, "REDIS_URL"),
+        ({"TYPE_NAMES": "no json"}, "TYPE_NAMES"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        read(monkeypatch, **env)
+
+
+def test_a_password_in_a_url_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(monkeypatch, DATABASE_URL="mysql://ada:hunter2@host/db", BROKER_URL="x://a:hunter2@h")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_secret_is_made_once_for_its_owner_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = read(monkeypatch)
+    secret = config.secret()
+    assert len(secret) >= 50
+    assert config.secret() == secret == load().secret()
+    assert (config.home / "secret_key").stat().st_mode & 0o077 == 0
+    assert list(config.home.iterdir()) == [config.home / "secret_key"]
+
+
+def test_a_given_secret_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = read(monkeypatch, SECRET_KEY="k" * 40)
+    assert config.secret() == "k" * 40
+    assert not config.home.exists()
+
+
+@pytest.mark.parametrize(
+    ("env", "broker", "embedded"),
+    [
+        ({"REDIS_URL": "redis://h/1"}, "redis://h/1", False),
+        ({"BROKER_URL": "amqp://h//"}, "amqp://h//", False),
+        ({"BROKER_URL": "redis://a/1", "REDIS_URL": "redis://b/2"}, "redis://a/1", False),
+        ({"REDIS_URL": "unix:///run/r.sock"}, "redis+socket:///run/r.sock", False),
+    ],
+)
+def test_the_broker_is_its_own_url_else_redis(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str], broker: str, embedded: Any
+) -> None:
+    config = read(monkeypatch, **env)
+    assert (config.broker, config.needs_embedded_redis) == (broker, embedded)
