@@ -5,17 +5,19 @@ from functools import cache
 import graphene
 from graphql import GraphQLError, print_schema, validate_schema
 
+from schema.scalars import SPECIFIED_BY
 from tasks.exceptions import DeclarationError
 
 
 @cache
 def schema() -> graphene.Schema:
     """The schema of this process, built once, after discovery, or DeclarationError."""
-    from schema.mutations import Mutation  # reads the registry, so not before it is full
-    from schema.queries import Query
-    from schema.scalars import SPECIFIED_BY
-
-    built = graphene.Schema(query=Query, mutation=Mutation)
+    try:
+        built = _build()
+    except DeclarationError:
+        raise
+    except Exception as error:  # graphene and graphql-core refuse in many ways
+        raise DeclarationError(f"The tasks make no valid schema: {error}") from error
     types = built.graphql_schema.type_map
     for name, url in SPECIFIED_BY.items():
         if name in types:
@@ -24,6 +26,13 @@ def schema() -> graphene.Schema:
     if mistakes:
         raise DeclarationError(_explain(mistakes))
     return built
+
+
+def _build() -> graphene.Schema:
+    from schema.mutations import Mutation  # reads the registry, so not before it is full
+    from schema.queries import Query
+
+    return graphene.Schema(query=Query, mutation=Mutation)
 
 
 def sdl() -> str:

@@ -204,8 +204,8 @@ class Task(graphene.ObjectType):
 
     def resolve_input_type_name(self, info: Any) -> str | None:
         task = REGISTRY.get(self.name)
-        return input_name(type_name(task.input)) if task and task.input.fields else None
+        return input_name(type_name(task.input.type)) if task and task.input.fields else None
 
     def resolve_result_type_name(self, info: Any) -> str | None:
         task = REGISTRY.get(self.name)
-        return type_name(task.result) if task and task.result else None
+        return type_name(task.result.type) if task and task.result else None

@@ -5,17 +5,23 @@ import inspect
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 import graphene
 from graphene.utils.str_converters import to_camel_case
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined, to_jsonable_python
+from pydantic_core import PydanticUndefined
 
+from schema.context import RequestContext
 from schema.core import File
-from schema.names import Names, given_name, input_name, type_name
+from schema.names import (
+    Names,
+    given_name,
+    input_name,
+    mutation_name,
+    payload_name,
+    type_name,
+)
 from schema.scalars import BY_NAME
-from tasks import context
 from tasks.exceptions import DeclarationError
 from tasks.registry import Task
 from tasks.shapes import Choice, Field, Listed, Model, Optional, Scalar, Shape
@@ -29,19 +35,32 @@ class TaskTypes:
         self._outputs: dict[type[BaseModel], Any] = {}
         self._inputs: dict[type[BaseModel], Any] = {}
         self._enums: dict[type[enum.Enum], Any] = {}
+        self._claim_mutations(tasks)
         self.results = {
-            task.result.type: self._output(task.result, type_name(task.result))
+            task.result.type: self._output(task.result, type_name(task.result.type))
             for task in tasks.values()
             if task.result is not None
         }
         self.givens = {
-            task.input.type: self._output(task.input, given_name(type_name(task.input)))
+            task.input.type: self._output(task.input, given_name(type_name(task.input.type)))
             for task in tasks.values()
             if task.input.fields
         }
         self.inputs = {
             task.name: self._input(task.input) for task in tasks.values() if task.input.fields
         }
+
+    def _claim_mutations(self, tasks: Mapping[str, Task]) -> None:
+        """Each task has a mutation and a payload of its own."""
+        known: dict[str, str] = {}
+        for task in tasks.values():
+            twin = known.setdefault(mutation_name(task.name), task.name)
+            if twin != task.name:
+                raise DeclarationError(
+                    f"{task.place}: the tasks {twin} and {task.name} have the same mutation "
+                    f"{mutation_name(task.name)}: rename one."
+                )
+            self._names.claim(payload_name(type_name(task.input.type)), task.input.type)
 
     def union(self, name: str, members: Mapping[type[BaseModel], Any], about: str) -> Any:
         """A union over generated types; None when there is no member."""
@@ -81,12 +100,15 @@ class TaskTypes:
 
     def _input(self, model: Model) -> Any:
         if model.type not in self._inputs:
-            name = input_name(type_name(model))
+            name = input_name(type_name(model.type))
             self._names.claim(name, model.type)
             _refuse_twins(model)
             fields = {each.name: self._input_field(each) for each in model.fields}
             self._inputs[model.type] = type(
-                name, (graphene.InputObjectType,), {**fields, "__doc__": _doc(model)}
+                name,
+                (graphene.InputObjectType,),
+                # A plain dict: graphene's own container would be broken by a field named `get`.
+                {**fields, "__doc__": _doc(model), "Meta": _meta(container=dict)},
             )
             self._make_inner(model, is_input=True)
         return self._inputs[model.type]
@@ -97,11 +119,10 @@ class TaskTypes:
             if each.required or isinstance(each.shape, Optional)
             else Optional(each.shape)
         )
-        default = (
-            {} if each.default in (PydanticUndefined, None) else {"default_value": _default(each)}
-        )
         return graphene.InputField(
-            lambda: self._reference(shape, is_input=True), description=each.description, **default
+            lambda: self._reference(shape, is_input=True),
+            description=each.description,
+            **_default(each),
         )
 
     def _reference(self, shape: Shape, *, is_input: bool) -> Any:
@@ -120,15 +141,18 @@ class TaskTypes:
         if isinstance(shape, Choice):
             return self._enum(shape.enum)
         if isinstance(shape, Model):
-            return self._input(shape) if is_input else self._output(shape, type_name(shape))
+            return self._input(shape) if is_input else self._output(shape, type_name(shape.type))
         if shape.name == "File":
             return graphene.ID if is_input else File
         return BY_NAME[shape.name]
 
     def _enum(self, choice: type[enum.Enum]) -> Any:
         if choice not in self._enums:
-            self._names.claim(choice.__name__, choice)
-            self._enums[choice] = graphene.Enum.from_enum(choice, description=_enum_doc(choice))
+            name = type_name(choice)
+            self._names.claim(name, choice)
+            self._enums[choice] = graphene.Enum.from_enum(
+                choice, name=name, description=_enum_doc(choice)
+            )
         return self._enums[choice]
 
 
@@ -152,12 +176,17 @@ def _bare(shape: Shape) -> Shape:
     return shape
 
 
-def _default(each: Field) -> Any:
-    """The default as graphene prints it: enum members stay, all else becomes JSON."""
-    shape = _bare(each.shape)
-    if isinstance(shape, Choice) and not isinstance(each.default, list):
-        return shape.enum(each.default)
-    return to_jsonable_python(each.default)
+def _default(each: Field) -> dict[str, Any]:
+    """The default for the SDL to show; that of a model or free value is filled in at the start."""
+    shape, default = _bare(each.shape), each.default
+    if default is None or default is PydanticUndefined or isinstance(shape, Model):
+        return {}
+    if shape in (Scalar("JSON"), Scalar("File")):
+        return {}
+    if isinstance(shape, Choice):
+        members = [shape.enum(d) for d in (default if isinstance(default, list) else [default])]
+        default = members if isinstance(default, list) else members[0]
+    return {"default_value": default}
 
 
 def _refuse_twins(model: Model) -> None:
@@ -173,11 +202,10 @@ def _refuse_twins(model: Model) -> None:
 
 def _resolve_files(name: str, root: BaseModel, info: Any) -> Any:
     """The rows behind a model's files, as the viewer may see them."""
-    value = getattr(root, name)
+    return _rows(getattr(root, name), info.context)
+
+
+def _rows(value: Any, request: RequestContext) -> Any:
     if isinstance(value, list):
-        return [info.context.file(_key(item)) for item in value]
-    return None if value is None else info.context.file(_key(value))
-
-
-def _key(file: context.File) -> UUID:
-    return file.id
+        return [_rows(item, request) for item in value]
+    return None if value is None else request.file(value.id)

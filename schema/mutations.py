@@ -11,7 +11,6 @@ from schema.ids import key_of, to_global_id
 from schema.names import mutation_name, payload_name, type_name
 from schema.run import TASK_TYPES, Run, file_ids, typed_result
 from schema.scalars import URL, BigInt, DateTime
-from schema.selection import selects
 from tasks import files, models, runs
 from tasks.exceptions import Refused
 from tasks.registry import REGISTRY, Task
@@ -121,7 +120,7 @@ def _create_upload(root: Any, info: Any, input: Any) -> dict[str, Any]:
 
 
 def _payload_type(task: Task) -> Any:
-    name = payload_name(type_name(task.input))
+    name = payload_name(type_name(task.input.type))
     body: dict[str, Any] = {
         "__doc__": f"What {mutation_name(task.name)} answers.",
         "Meta": type("Meta", (), {"interfaces": (StartPayload, Payload)}),
@@ -138,14 +137,13 @@ def _payload_type(task: Task) -> Any:
 def _start(task: Task) -> Callable[..., dict[str, Any]]:
     def resolve(root: Any, info: Any, input: Any = None, options: Any = None) -> dict[str, Any]:
         viewer = info.context.signed_in
-        data = _with_file_keys(task, dict(input or {}))
+        data = _with_file_keys(task, input or {})
         try:
             done = runs.submit(viewer, task, data, (options or {}).get("idempotency_key"))
         except Refused as refused:
             errors = [user_error(each) for each in refused.problems]
             return {"run": None, "replayed": False, "errors": errors}
-        if selects(info, "run", "input"):
-            info.context.will_need_files(file_ids([done.run]))
+        info.context.will_need_files(file_ids([done.run]))
         return {"run": done.run, "replayed": done.replayed, "errors": []}
 
     return resolve

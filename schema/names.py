@@ -1,10 +1,11 @@
 """The names of generated types, and the names that are taken."""
 
+import re
+
 from django.conf import settings
 from graphene.utils.str_converters import to_camel_case
 
 from tasks.exceptions import DeclarationError
-from tasks.shapes import Model
 
 # Every type of the contract, those of later releases too: a model that took one of these names
 # today would break its clients on the day that release comes.
@@ -21,9 +22,13 @@ CORE = frozenset(
 )
 
 
-def type_name(model: Model) -> str:
-    """The model's name in the schema: its own, or what the setting TYPE_NAMES says."""
-    renamed: str = settings.TYPE_NAMES.get(f"{model.type.__module__}.{model.name}", model.name)
+_GRAPHQL_NAME = re.compile(r"[A-Za-z][_0-9A-Za-z]*")
+
+
+def type_name(declared: type) -> str:
+    """A model's or enum's name in the schema: its own, or what the setting TYPE_NAMES says."""
+    own = declared.__name__
+    renamed: str = settings.TYPE_NAMES.get(f"{declared.__module__}.{own}", own)
     return renamed
 
 
@@ -52,7 +57,12 @@ class Names:
 
     def claim(self, name: str, owner: type) -> None:
         """Take the name for what `owner` declares, or raise DeclarationError."""
-        where = f"{owner.__module__}.{owner.__qualname__}"
+        where = f"{owner.__module__}.{owner.__name__}"
+        if not _GRAPHQL_NAME.fullmatch(name):
+            raise DeclarationError(
+                f"{where}: {name!r} is no name in GraphQL: rename it, or set "
+                f'TYPE_NAMES={{"{where}": "SomeName"}}.'
+            )
         if name in CORE:
             raise DeclarationError(
                 f"{where}: {name} is one of Downbeat's own types: rename yours, or set "
@@ -61,6 +71,6 @@ class Names:
         known = self._owners.setdefault(name, owner)
         if known is not owner and isinstance(known, type):
             raise DeclarationError(
-                f"{where}: {known.__module__}.{known.__qualname__} is called {name} too: rename "
+                f"{where}: {known.__module__}.{known.__name__} is called {name} too: rename "
                 f'one, or set TYPE_NAMES={{"{where}": "Other{name}"}}.'
             )

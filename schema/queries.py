@@ -8,8 +8,10 @@ from django.db.models import QuerySet
 from graphene import relay
 
 from accounts.models import User as UserRow
+from accounts.viewer import Viewer
 from schema import limits
 from schema.core import RunStatus, Task, User
+from schema.errors import bad_user_input
 from schema.ids import from_global_id, key_of, to_uuid
 from schema.pages import PAGE_SIZE, Page, arguments
 from schema.run import Run, RunConnection, file_ids
@@ -18,6 +20,10 @@ from schema.selection import selects
 from tasks import models
 from tasks.registry import REGISTRY
 from tasks.status import FINAL
+from tasks.text import is_text
+
+_NODES = (("nodes",), ("edges", "node"))  # where a connection's runs are selected
+FILTER_WORDS = 100
 
 
 class RunFilter(graphene.InputObjectType):
@@ -83,14 +89,15 @@ class Query(graphene.ObjectType):
         viewer, key = info.context.signed_in, key_of(id, "Run")
         rows = _with_relations(models.Run.objects.visible_to(viewer), info, ())
         run = None if key is None else rows.filter(pk=key).first()
-        if run is not None and selects(info, "input"):
+        if run is not None:
             info.context.will_need_files(file_ids([run]))
         return run
 
     def resolve_runs(self, info: Any, filter: Any = None, **page: Any) -> Page[models.Run]:
         rows = _filtered(models.Run.objects.visible_to(info.context.signed_in), filter or {})
-        found = Page(_with_relations(rows, info, ("nodes",), ("edges", "node")), **page)
-        if any(selects(info, *path, "input") for path in (("nodes",), ("edges", "node"))):
+        found = Page(_with_relations(rows, info, *_NODES), **page)
+        typed = ((*path, name) for path in _NODES for name in ("input", "result"))
+        if any(selects(info, *path) for path in typed):
             info.context.will_need_files(file_ids(found.nodes))
         return found
 
@@ -116,7 +123,7 @@ def _node(info: Any, global_id: str) -> Any:
     viewer = info.context.signed_in
     type_name, text = from_global_id(global_id) or ("", "")
     if type_name == "Task":
-        return Task(name=text) if text in REGISTRY else None
+        return Task(name=text) if _is_task(text, viewer) else None
     if type_name == "Attempt":
         return _attempt(info, text)
     key = to_uuid(text)
@@ -129,6 +136,14 @@ def _node(info: Any, global_id: str) -> Any:
     if type_name == "User" and key == viewer.user_id:
         return UserRow.objects.get(pk=key)
     return None
+
+
+def _is_task(name: str, viewer: Viewer) -> bool:
+    """Declared today, or retired and still the task of one of the viewer's runs."""
+    if name in REGISTRY:
+        return True
+    runs = models.Run.objects.visible_to(viewer)
+    return is_text(name) and runs.filter(task=name).exists()
 
 
 def _attempt(info: Any, text: str) -> models.Attempt | None:
@@ -153,9 +168,11 @@ def _with_relations(
 
 def _filtered(rows: QuerySet[models.Run], wanted: Any) -> QuerySet[models.Run]:
     if (tasks := wanted.get("tasks")) is not None:
-        rows = rows.filter(task__in=tasks)
+        if len(tasks) > FILTER_WORDS:
+            raise bad_user_input(f"A filter may name at most {FILTER_WORDS} tasks.")
+        rows = rows.filter(task__in=[task for task in tasks if is_text(task)])
     if (statuses := wanted.get("statuses")) is not None:
-        rows = rows.filter(status__in=[status.value for status in statuses])
+        rows = rows.filter(status__in={status.value for status in statuses})
     if (is_final := wanted.get("is_final")) is not None:
         final = [status.value for status in FINAL]
         rows = rows.filter(status__in=final) if is_final else rows.exclude(status__in=final)

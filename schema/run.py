@@ -9,12 +9,13 @@ from graphene import relay
 from graphene_django import DjangoObjectType
 from pydantic import BaseModel, ValidationError
 
+from accounts.viewer import RUNS_READ
 from schema.core import Attempt, Progress, RunError, RunStatus, Task, User, run_error
+from schema.errors import bad_user_input
 from schema.generate import TaskTypes
-from schema.pages import PageInfo
+from schema.pages import PAGE_SIZE, PageInfo
 from schema.scalars import JSON, DateTime
-from tasks import models, registry
-from tasks.shapes import leaves
+from tasks import files, models, registry
 
 TASK_TYPES = TaskTypes(registry.REGISTRY)
 RunInput = TASK_TYPES.union("RunInput", TASK_TYPES.givens, "What a run was given, by task.")
@@ -95,8 +96,12 @@ class Run(DjangoObjectType):
         return run_error(self.error, self.attempt)
 
     def resolve_attempts(self, info: Any, last: int) -> list[models.Attempt]:
+        if not 0 <= last <= PAGE_SIZE:
+            raise bad_user_input(f"A run shows 0 to {PAGE_SIZE} attempts: change `last`.")
+        if not info.context.signed_in.may(RUNS_READ):
+            return []  # a start-only credential sees its start and no more
         attempts = sorted(self.attempts.all(), key=lambda attempt: attempt.number)
-        return attempts[-last:] if last > 0 else []
+        return attempts[-last:] if last else []
 
     def resolve_requested_by(self, info: Any) -> Any:
         return self.owner
@@ -113,11 +118,12 @@ def typed_result(run: models.Run) -> BaseModel | None:
 
 
 def file_ids(runs: Iterable[models.Run]) -> Iterable[UUID]:
-    """The files named in the runs' inputs."""
+    """The files named in the runs' inputs and results."""
     for run in runs:
-        if run.declaration is not None:
-            for _, value in leaves(run.input, run.declaration.input, "File"):
-                yield UUID(value)
+        if (task := run.declaration) is not None:
+            yield from files.keys_in(run.input, task.input)
+            if task.result is not None:
+                yield from files.keys_in(run.result, task.result)
 
 
 class RunEdge(graphene.ObjectType):

@@ -4,6 +4,7 @@ A knock may be lost or doubled; the row decides. So the request path only puts i
 queue, one thread publishes, and what cannot be published is left to the conductor.
 """
 
+import atexit
 import logging
 import os
 import queue
@@ -88,6 +89,12 @@ class Knocker:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="knocker", daemon=True)
                 self._thread.start()
+                atexit.register(self.close)
+
+    def close(self) -> None:
+        """At the end of the process: leave to the conductor what was not published."""
+        if unpublished := self._unpublished():
+            self._leave(unpublished)
 
     def _work(self) -> None:
         while True:
@@ -101,14 +108,20 @@ class Knocker:
     def _give_up(self, run_id: UUID, error: Exception) -> None:
         """The broker is away: hand this knock and all that wait to the conductor."""
         self._away_until = time.monotonic() + AWAY_SECONDS
-        unpublished = [run_id]
+        unpublished = [run_id, *self._unpublished()]
+        log.warning("%d knocks left to the conductor: %s", len(unpublished), type(error).__name__)
+        self._leave(unpublished)
+
+    def _unpublished(self) -> list[UUID]:
+        waiting: list[UUID] = []
         while True:
             try:
-                unpublished.append(self._knocks.get_nowait()[1])
+                waiting.append(self._knocks.get_nowait()[1])
             except queue.Empty:
-                break
+                return waiting
+
+    def _leave(self, unpublished: list[UUID]) -> None:
         self.dropped += len(unpublished)
-        log.warning("%d knocks left to the conductor: %s", len(unpublished), type(error).__name__)
         try:
             make_due(unpublished)
         except Exception:

@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from django import db
 from django.conf import settings
-from django.db import DatabaseError, connection
 
-from tasks import runs
+from tasks import broker, runs
 from tasks.runs import BATCH
 
 log = logging.getLogger("downbeat.conductor")
@@ -25,6 +25,8 @@ class Conductor:
     def __init__(self) -> None:
         self._done = threading.Event()
         self._recover_at = 0.0
+        self._answers_since: float | None = None
+        self._broker_forgot = True  # perhaps, while no conductor looked
 
     def stop(self) -> None:
         self._done.set()
@@ -34,21 +36,40 @@ class Conductor:
         while not self._done.is_set():
             try:
                 self.tick()
-            except DatabaseError as error:
+            except db.Error as error:
                 log.warning("The database does not answer: %s", type(error).__name__)
-                connection.close()
+                self._answers_since = None
+                db.connection.close()
             except Exception as error:
                 # The broker's clients raise many kinds; the rows stay due for the next tick.
                 log.warning("The broker takes no knocks: %s: %s", type(error).__name__, error)
+                self._broker_forgot = True
             self._done.wait(TICK_SECONDS)
 
     def tick(self) -> None:
         """One round: everything that is due by now."""
-        if time.monotonic() >= self._recover_at:
-            self._recover_at = time.monotonic() + settings.RECOVER_SECONDS
-            self._repeat(self._recover)
         self._repeat(runs.start_due)
+        if self._may_recover():
+            self._repeat(self._recover)
+            self._repeat(runs.start_due)
+        if self._broker_forgot:
+            broker.ping()
+            runs.make_all_due()
+            self._broker_forgot = False
         self._repeat(runs.ring)
+
+    def _may_recover(self) -> bool:
+        """At its own pace, and once the database has answered for a whole lease.
+
+        While it was away no worker could show that it lives.
+        """
+        now = time.monotonic()
+        if self._answers_since is None:
+            self._answers_since = now
+        if now < max(self._recover_at, self._answers_since + settings.LEASE_SECONDS):
+            return False
+        self._recover_at = now + settings.RECOVER_SECONDS
+        return True
 
     def _repeat(self, step: Callable[[], int]) -> None:
         """Again while batches come back full, so that nothing due waits for the next tick."""

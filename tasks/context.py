@@ -15,6 +15,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
+from tasks.text import cleaned
+
 T = TypeVar("T")
 
 INT_MAX = 2**31 - 1  # GraphQL's Int; https://spec.graphql.org/October2021/#sec-Int
@@ -136,7 +138,7 @@ class Context:
         if not 0 <= done <= INT_MAX or (total is not None and not 0 <= total <= INT_MAX):
             raise ValueError("Progress counts from 0 to 2147483647: use a larger unit.")
         self._backing.check()
-        self._backing.progress = Progress(done, total, message[:200] if message else message)
+        self._backing.progress = Progress(done, total, message and cleaned(message[:200]))
 
     def track(
         self, items: Iterable[T], message: str | None = None, total: int | None = None

@@ -55,8 +55,8 @@ class Failure(DownbeatError):
 
     def __init__(self, message: str, *, code: str = "FAILED") -> None:
         super().__init__(message)
-        self.message = message
-        self.code = code
+        self.message = str(message)
+        self.code = str(code)
 
 
 class Fenced(DownbeatError):

@@ -22,8 +22,9 @@ from tasks.exceptions import Failure, Fenced
 from tasks.models import Run
 from tasks.registry import Task
 from tasks.runs import Hold
-from tasks.shapes import flaws, leaves
+from tasks.shapes import flaws
 from tasks.status import Status
+from tasks.text import cleaned
 
 log = logging.getLogger("downbeat.executor")
 T = TypeVar("T")
@@ -79,29 +80,30 @@ class LiveRun:
         return files.local_path(file)
 
     def _beat(self) -> None:
-        last = time.monotonic()
+        due = time.monotonic() + settings.HEARTBEAT_SECONDS
         try:
             while not self._fenced and not self._done.wait(PROGRESS_SECONDS):
-                is_late = time.monotonic() - last >= settings.HEARTBEAT_SECONDS
-                if is_late or self.progress != self._written:
-                    last = time.monotonic()
-                    self._sign()
+                if time.monotonic() >= due or self.progress != self._written:
+                    pause = settings.HEARTBEAT_SECONDS if self._sign() else RETRY_SECONDS
+                    due = time.monotonic() + pause
         finally:
             connection.close()  # this thread's own
         if self._fenced and not self._done.wait(GRACE_SECONDS):
             log.error("%s did not stop after it was fenced: its process ends.", self.hold.run_id)
             self._end_process()
 
-    def _sign(self) -> None:
+    def _sign(self) -> bool:
+        """Write one heartbeat; whether it was answered."""
         progress = self.progress
         try:
             self._fenced = not runs.heartbeat(self.hold, progress)
-        except DATABASE_AWAY as error:
-            # The lease may run out meanwhile; one that nobody recovered heals at the next success.
+        except Exception as error:
+            # Whatever it is, the next one is tried: a lease that nobody recovered heals.
             log.warning("%s: no heartbeat: %s", self.hold.run_id, type(error).__name__)
             connection.close()
-        else:
-            self._written = progress
+            return False
+        self._written = progress
+        return True
 
 
 def perform(
@@ -115,7 +117,7 @@ def perform(
     assert run.token is not None  # noqa: S101 - a claimed run has one
     hold = Hold(run.pk, run.attempt, run.token)
     with LiveRun(hold, end_process) as live:
-        ending = _call(task, run, live)
+        ending = _ending(task, run, live)
         return _finish(hold, ending, live.progress)
 
 
@@ -125,32 +127,38 @@ def _claim(run_id: UUID, worker: str) -> Run | None:
         return runs.claim(run_id, worker, token)
     except DATABASE_AWAY:
         connection.close()
-        # The claim may have been committed and only its answer lost.
-        return _until_answered(lambda: runs.claimed_earlier(run_id, token))
+    # The claim may have been committed and only its answer lost.
+    return _until_answered(
+        lambda: runs.claimed_earlier(run_id, token) or runs.claim(run_id, worker, token)
+    )
+
+
+def _ending(task: Task, run: Run, live: LiveRun) -> Ending:
+    """Call the function; whatever is raised on the way becomes an ending."""
+    try:
+        return _call(task, run, live)
+    except Failure as failure:
+        return _failed(failure.code, failure.message)
+    except Fenced:
+        return _failed("FENCED", "Another attempt took over.")  # its finish will change nothing
+    except BaseException as error:  # even SystemExit ends the run, never the worker
+        log.exception("%s %s attempt %d failed", run.task, run.pk, run.attempt)
+        # The text of a stranger's exception may carry secrets, so only its name is shown.
+        return _failed("TASK_ERROR", f"{type(error).__name__}: the worker's log says more.")
 
 
 def _call(task: Task, run: Run, live: LiveRun) -> Ending:
-    """Call the function; whatever it raises becomes an ending."""
-    where = f"{run.task} {run.pk} attempt {run.attempt}"
+    given_files = _until_answered(lambda: _input_files(task, run))
     try:
-        given = task.check_input(run.input, _input_files(task, run))
-        arguments = {name: getattr(given, name) for name in type(given).model_fields}
+        given = task.check_input(run.input, given_files)
     except ValidationError as error:
-        message = f"The input no longer fits the task: {_first(error)}"
-        return _failed("BAD_INPUT", message)
-    try:
-        returned = task.function(Context(live), **arguments)
-    except Failure as failure:
-        return _failed(failure.code, failure.message)
-    except BaseException as error:  # even SystemExit ends the run, never the worker
-        log.exception("%s failed", where)
-        # The text of a stranger's exception may carry secrets, so only its name is shown.
-        return _failed("TASK_ERROR", f"{type(error).__name__}: the worker's log says more.")
-    return _succeeded(task, returned)
+        return _failed("BAD_INPUT", f"The input no longer fits the task: {_first(error)}")
+    arguments = {name: getattr(given, name) for name in type(given).model_fields}
+    return _succeeded(task, task.function(Context(live), **arguments))
 
 
 def _input_files(task: Task, run: Run) -> dict[UUID, context.File]:
-    named = [UUID(value) for _, value in leaves(run.input, task.input, "File")]
+    named = files.keys_in(run.input, task.input)
     return {key: files.as_input(file) for key, file in files.find(named, run.owner_id).items()}
 
 
@@ -162,16 +170,19 @@ def _succeeded(task: Task, returned: Any) -> Ending:
         return Ending(Status.SUCCEEDED)
     if not isinstance(returned, task.result.type):
         return _failed("BAD_RESULT", f"The task returned no {task.result.name}.")
+    dump = task.result.type.__pydantic_serializer__.to_python  # a subclass adds nothing to it
     try:
-        result = returned.model_dump(mode="json")
+        plain, result = dump(returned), dump(returned, mode="json")
         size = len(to_json(result))
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         return _failed("BAD_RESULT", f"The result is no JSON: {type(error).__name__}.")
     # Both dumps: a model turns infinity inside a free value into null, which would be a lie.
-    for path, reason in chain(
-        flaws(returned.model_dump(), task.result), flaws(result, task.result)
-    ):
+    for path, reason in chain(flaws(plain, task.result), flaws(result, task.result)):
         return _failed("BAD_RESULT", f"The result's {'.'.join(map(str, path))}: {reason}")
+    try:
+        task.check_result(result)
+    except ValidationError as error:
+        return _failed("BAD_RESULT", f"The result does not fit {task.result.name}: {_first(error)}")
     if size > RESULT_BYTES:
         message = f"The result has {size} bytes of JSON; at most {RESULT_BYTES} can be kept."
         return _failed("RESULT_TOO_LARGE", message)
@@ -179,12 +190,8 @@ def _succeeded(task: Task, returned: Any) -> Ending:
 
 
 def _failed(code: str, message: str) -> Ending:
-    return Ending(Status.FAILED, error={"code": code[:100], "message": _clean(message[:2_000])})
-
-
-def _clean(text: str) -> str:
-    """The text without what the databases refuse."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
+    error = {"code": cleaned(code[:100]), "message": cleaned(message[:2_000])}
+    return Ending(Status.FAILED, error=error)
 
 
 def _first(error: ValidationError) -> str:
@@ -193,15 +200,24 @@ def _first(error: ValidationError) -> str:
 
 
 def _finish(hold: Hold, ending: Ending, progress: Progress | None) -> Status | None:
-    finished = _until_answered(
-        lambda: runs.finish(
-            hold, ending.status, result=ending.result, error=ending.error, progress=progress
-        )
-    )
+    try:
+        finished = _finished(hold, ending, progress)
+    except Exception:
+        log.exception("%s attempt %d: its ending cannot be stored", hold.run_id, hold.attempt)
+        ending = _failed("BAD_RESULT", "The database refused the result.")
+        finished = _finished(hold, ending, None)
     if not finished:
         log.warning("%s attempt %d was fenced: discarded.", hold.run_id, hold.attempt)
         return None
     return ending.status
+
+
+def _finished(hold: Hold, ending: Ending, progress: Progress | None) -> bool:
+    return _until_answered(
+        lambda: runs.finish(
+            hold, ending.status, result=ending.result, error=ending.error, progress=progress
+        )
+    )
 
 
 def _until_answered(ask: Callable[[], T]) -> T:

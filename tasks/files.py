@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -22,9 +22,10 @@ from accounts.viewer import TASKS_START, Viewer
 from tasks import context
 from tasks.exceptions import Problem, RefusalCode, Refused
 from tasks.models import File
+from tasks.shapes import Shape, leaves
 
 _SALT = "downbeat.upload"
-_CONTENT_TYPE = re.compile(r"^[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}(;[ -~]{0,60})?$")
+_CONTENT_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}(;[ -~]{0,60})?")
 _COPY_BYTES = 1 << 20
 
 
@@ -73,7 +74,7 @@ def _upload_problems(
     if not 0 <= size <= settings.UPLOAD_SIZE:
         message = f"A file may have 0 to {settings.UPLOAD_SIZE} bytes."
         yield Problem(message, path=("input", "size"))
-    if not _CONTENT_TYPE.match(content_type.lower()):
+    if not _CONTENT_TYPE.fullmatch(content_type.lower()):
         message = "Use a media type such as text/csv."
         yield Problem(message, path=("input", "content_type"))
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
@@ -136,14 +137,17 @@ def _store(file: File, staged: StagedUpload) -> None:
     target = f"{file.created_at:%Y/%m/%d}/{file.id}-{secrets.token_hex(8)}"
     with staged.path.open("rb") as stream:
         stored = default_storage.save(target, _Movable(stream, name=str(staged.path)))
-    taken = File.objects.filter(pk=file.pk, ready_at=None).update(
-        ready_at=timezone.now(), storage_name=stored, sha256=staged.sha256
-    )
-    if not taken:  # another PUT of this file was faster
-        default_storage.delete(stored)
-        if not File.objects.filter(pk=file.pk, sha256=staged.sha256).exists():
-            message = "Other bytes were uploaded at the same time: nothing stored."
-            raise _refused(message, RefusalCode.UPLOAD_MISMATCH)
+    taken = 0
+    try:
+        taken = File.objects.filter(pk=file.pk, ready_at=None).update(
+            ready_at=timezone.now(), storage_name=stored, sha256=staged.sha256
+        )
+    finally:
+        if not taken:
+            default_storage.delete(stored)
+    if not taken and not File.objects.filter(pk=file.pk, sha256=staged.sha256).exists():
+        message = "Other bytes were uploaded at the same time: nothing stored."
+        raise _refused(message, RefusalCode.UPLOAD_MISMATCH)
 
 
 def _refused(message: str, code: RefusalCode) -> Refused:
@@ -159,6 +163,21 @@ def find(ids: Iterable[UUID], owner_id: UUID | None = None) -> dict[UUID, File]:
     return {
         file.pk: file for file in (rows if owner_id is None else rows.filter(owner_id=owner_id))
     }
+
+
+def keys_in(value: Any, shape: Shape) -> Iterator[UUID]:
+    """The ids of the files that a stored input or result of this shape names."""
+    for _, text in leaves(value, shape, "File"):
+        if (key := as_key(text)) is not None:
+            yield key
+
+
+def as_key(value: Any) -> UUID | None:
+    """The file's key in a stored value; None for what is none."""
+    try:
+        return UUID(value)
+    except (TypeError, ValueError, AttributeError):
+        return None
 
 
 def as_input(file: File) -> context.File:

@@ -5,6 +5,7 @@ from typing import ClassVar, Self, TypeVar
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.keys import uuid7
@@ -162,7 +163,7 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self) -> Self:
         """Those whose last sign of life is recent enough to trust."""
         patience = timedelta(seconds=3 * settings.HEARTBEAT_SECONDS)
-        return self.filter(heartbeat_at__gt=timezone.now() - patience)
+        return self.filter(heartbeat_at__gt=Now() - patience)
 
 
 class Worker(models.Model):

@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
+from pydantic_core import to_json, to_jsonable_python
 
 from tasks.context import Context, File
 from tasks.exceptions import DeclarationError
-from tasks.shapes import Model, ShapeReader, UnsupportedHint
+from tasks.shapes import Model, ShapeReader, UnsupportedHint, check_name, flaws
 from tasks.status import OnLost
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -39,9 +40,10 @@ class Task:
         return self.retries + 1
 
     @property
-    def file(self) -> str:
-        """Where the task is declared, for messages."""
-        return inspect.getsourcefile(self.function) or self.function.__module__
+    def place(self) -> str:
+        """File and line of the declaration, for messages."""
+        code = self.function.__code__
+        return f"{code.co_filename}:{code.co_firstlineno}"
 
     def check_input(self, data: dict[str, Any], files: Mapping[UUID, File] | None) -> BaseModel:
         """The input as declared today, or ValidationError. `files` None: any id will do."""
@@ -55,8 +57,6 @@ class Task:
 def _validate(
     model: type[BaseModel], data: dict[str, Any], files: Mapping[UUID, File] | None
 ) -> BaseModel:
-    from pydantic_core import to_json
-
     # JSON, not Python: so that models declared strict still read dates and enums.
     return model.model_validate_json(
         to_json(data, inf_nan_mode="constants"), context={"files": files}, by_name=True
@@ -87,14 +87,15 @@ class Registry(Mapping[str, Task]):
         except (_Flaw, UnsupportedHint, PydanticUserError, NameError) as flaw:
             raise DeclarationError(f"{where}: {flaw}") from None
         known = self._tasks.get(task.name)
-        if known is not None and known.file != task.file:
-            raise DeclarationError(f"{where}: {known.file} declares this name too: rename one.")
+        if known is not None and known.place != task.place:
+            raise DeclarationError(f"{where}: {known.place} declares this name too: rename one.")
         self._tasks[task.name] = task
         return task
 
     def _read(self, function: Callable[..., Any], on_lost: Any, retries: Any) -> Task:
         name = function.__name__
         _check_task_name(name)
+        _check_is_plain(function)
         hints = typing.get_type_hints(function, include_extras=True)
         _check_context(function, hints)
         return Task(
@@ -110,6 +111,7 @@ class Registry(Mapping[str, Task]):
     def _input(self, function: Callable[..., Any], hints: dict[str, Any]) -> Model:
         fields: dict[str, Any] = {}
         for parameter in list(inspect.signature(function).parameters.values())[1:]:
+            _check_parameter(parameter.name)
             fields[parameter.name] = (_hint(parameter, hints), _default_of(parameter))
         name = "".join(part.capitalize() for part in function.__name__.split("_"))
         model = create_model(
@@ -120,8 +122,9 @@ class Registry(Mapping[str, Task]):
             __module__=function.__module__,
             **fields,
         )
-        _check_defaults(model)
-        return self._reader.model(model)
+        shape = self._reader.model(model)
+        _check_defaults(shape)
+        return shape
 
     def _result(self, hints: dict[str, Any]) -> Model | None:
         result = hints.get("return", _Flaw)
@@ -144,6 +147,12 @@ def _check_task_name(name: str) -> None:
         raise _Flaw(f"names that begin with {verb!r} are kept for Downbeat's own verbs: rename it.")
 
 
+def _check_is_plain(function: Callable[..., Any]) -> None:
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    if any(is_kind(function) for is_kind in kinds):
+        raise _Flaw("a task is a plain function: no async def and no yield.")
+
+
 def _check_context(function: Callable[..., Any], hints: dict[str, Any]) -> None:
     first, *rest = [*inspect.signature(function).parameters.values(), None]
     if first is None or hints.get(first.name) is not Context:
@@ -156,6 +165,14 @@ def _check_context(function: Callable[..., Any], hints: dict[str, Any]) -> None:
             )
 
 
+def _check_parameter(name: str) -> None:
+    """Before pydantic gives a name such as model_config its own meaning."""
+    try:
+        check_name(name)
+    except UnsupportedHint as refusal:
+        raise _Flaw(f"the parameter {name!r}: {refusal}.") from None
+
+
 def _hint(parameter: inspect.Parameter, hints: dict[str, Any]) -> Any:
     if parameter.name not in hints:
         raise _Flaw(f"the parameter {parameter.name!r} needs a type hint.")
@@ -166,16 +183,21 @@ def _default_of(parameter: inspect.Parameter) -> Any:
     return ... if parameter.default is parameter.empty else parameter.default
 
 
-def _check_defaults(model: type[BaseModel]) -> None:
-    for name, info in model.model_fields.items():
-        if not info.is_required():
-            try:
-                model.__pydantic_validator__.validate_assignment(
-                    model.model_construct(), name, info.get_default(call_default_factory=True)
-                )
-            except ValidationError as error:
-                reason = error.errors()[0]["msg"]
-                raise _Flaw(f"the default of {name!r} breaks its own hint: {reason}.") from None
+def _check_defaults(shape: Model) -> None:
+    for each in shape.fields:
+        info = shape.type.model_fields[each.name]
+        if info.is_required():
+            continue
+        default = info.get_default(call_default_factory=True)
+        try:
+            shape.type.__pydantic_validator__.validate_assignment(
+                shape.type.model_construct(), each.name, default
+            )
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise _Flaw(f"the default of {each.name!r} breaks its own hint: {reason}.") from None
+        for _, reason in flaws(to_jsonable_python(default), each.shape):
+            raise _Flaw(f"the default of {each.name!r} cannot be sent: {reason}")
 
 
 def _on_lost(value: Any) -> OnLost:

@@ -8,25 +8,30 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from pydantic import ValidationError
 
 from accounts.keys import uuid7
-from accounts.viewer import TASKS_START, Viewer
+from accounts.viewer import RUNS_READ, TASKS_START, Viewer
 from tasks import broker, context, files, statements
 from tasks.context import Progress
 from tasks.exceptions import Problem, RefusalCode, Refused
 from tasks.models import Attempt, Run
 from tasks.registry import Task
-from tasks.shapes import flaws, is_text, leaves
+from tasks.shapes import flaws, leaves
 from tasks.status import Outcome, Status
+from tasks.text import is_text
 
 KEY_LENGTH = 200
 BATCH = 200
+FILES = 100  # that one input may name
+PROBLEMS = 20  # that one refusal tells
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,8 @@ def submit(
     """
     if not viewer.may(TASKS_START):
         raise Refused([Problem("This token may not start tasks.", RefusalCode.FORBIDDEN)])
-    problems = [*_key_problems(idempotency_key), *_text_problems(task, data)]
-    if problems:
+    found = chain(_key_problems(idempotency_key), _text_problems(task, data))
+    if problems := list(islice(found, PROBLEMS)):
         raise Refused(problems)
     given = _checked(task, data, _given_files(viewer, task, data))
     run_id, input_hash = uuid7(), _hash(given)
@@ -85,15 +90,21 @@ def submit(
             owner_id=viewer.user_id, task=task.name, idempotency_key=idempotency_key
         ).first()
         if first is not None:  # None: deleted in between, so the key is free again
-            return _replay(first, input_hash)
+            return _replay(viewer, first, input_hash)
 
 
-def _replay(first: Run, input_hash: str) -> Submitted:
+def _replay(viewer: Viewer, first: Run, input_hash: str) -> Submitted:
     if first.input_hash != input_hash:
         message = "This idempotencyKey already started a run with another input: use a new key."
         code = RefusalCode.IDEMPOTENCY_KEY_REUSED
         raise Refused([Problem(message, code, ("options", "idempotency_key"))])
-    return Submitted(first, replayed=True)
+    return Submitted(first if viewer.may(RUNS_READ) else _outline(first), replayed=True)
+
+
+def _outline(run: Run) -> Run:
+    """What a viewer who may start but not read may know of the run: what a fresh start tells."""
+    known = ("id", "owner_id", "task", "input", "idempotency_key", "created_at")
+    return Run(status=Status.QUEUED.value, **{name: getattr(run, name) for name in known})
 
 
 def _key_problems(key: str | None) -> Iterator[Problem]:
@@ -110,12 +121,13 @@ def _text_problems(task: Task, data: dict[str, Any]) -> Iterator[Problem]:
 def _given_files(viewer: Viewer, task: Task, data: dict[str, Any]) -> dict[UUID, context.File]:
     """The files named in the input, each ready and the viewer's own, or Refused."""
     named = dict(leaves(data, task.input, "File"))
-    if not named:
-        return {}
-    found = files.find((k for v in named.values() if (k := _uuid(v))), viewer.user_id)
+    if len(named) > FILES:
+        raise Refused([Problem(f"An input may name at most {FILES} files.", path=("input",))])
+    found = files.find(files.keys_in(data, task.input), viewer.user_id)
     problems = []
     for path, value in named.items():
-        file = found.get(_uuid(value))  # type: ignore[arg-type] # None is no key
+        key = files.as_key(value)
+        file = None if key is None else found.get(key)
         if file is None:
             problem = Problem("There is no such file.", RefusalCode.NOT_FOUND, ("input", *path))
             problems.append(problem)
@@ -127,25 +139,18 @@ def _given_files(viewer: Viewer, task: Task, data: dict[str, Any]) -> dict[UUID,
     return {key: files.as_input(file) for key, file in found.items()}
 
 
-def _uuid(value: Any) -> UUID | None:
-    try:
-        return UUID(value)
-    except (TypeError, ValueError, AttributeError):
-        return None
-
-
 def _checked(
     task: Task, data: dict[str, Any], given_files: dict[UUID, context.File]
 ) -> dict[str, Any]:
     try:
         return task.check_input(data, given_files).model_dump(mode="json")
     except ValidationError as error:
-        raise Refused(
-            [
-                Problem(mistake["msg"], path=("input", *mistake["loc"]))
-                for mistake in error.errors(include_url=False, include_input=False)
-            ]
-        ) from None
+        mistakes = error.errors(include_url=False, include_input=False, include_context=False)
+        problems = [Problem(m["msg"], path=("input", *m["loc"])) for m in mistakes[:PROBLEMS]]
+        if len(mistakes) > PROBLEMS:
+            more = f"And {len(mistakes) - PROBLEMS} more mistakes."
+            problems.append(Problem(more, path=("input",)))
+        raise Refused(problems) from None
 
 
 def _hash(given: dict[str, Any]) -> str:
@@ -203,6 +208,7 @@ def finish(
         result=result,
         error=error,
         message=error["message"] if error else "",
+        progress=progress is not None,
         **hold.as_params(),
         **_spread(progress),
     )
@@ -229,6 +235,11 @@ def recover() -> list[Run]:
         error={"code": "WORKER_LOST", "message": "The worker died; the outcome is unknown."},
         message="The worker gave no sign of life.",
     )
+
+
+def make_all_due() -> None:
+    """Let the next ring knock for every queued run: the broker may have forgotten them."""
+    Run.objects.filter(status=Status.QUEUED).update(ring_at=Now())
 
 
 def start_due() -> int:

@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, Union, cast
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import AnyUrl, BaseModel
+from pydantic import AnyUrl, BaseModel, RootModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from tasks.context import INT_MAX, File
+from tasks.text import is_text
 
 BIG_INT_MAX = 2**53 - 1  # what every JSON reader keeps exact (RFC 8259, section 6)
 
@@ -127,7 +128,7 @@ class ShapeReader:
     def _fields(self, model: type[BaseModel]) -> Iterator[Field]:
         for name, info in model.model_fields.items():
             try:
-                _check_name(name)
+                check_name(name)
                 shape = self.shape_of(info.annotation, _scope(model, name), info.metadata)
             except UnsupportedHint as refusal:
                 raise UnsupportedHint(f"{model.__name__}.{name}: {refusal}") from None
@@ -159,6 +160,8 @@ class ShapeReader:
 
     def _plain(self, hint: Any, metadata: Sequence[Any]) -> Shape:
         if isinstance(hint, type):
+            if issubclass(hint, RootModel):
+                raise UnsupportedHint(f"a RootModel has no fields for GraphQL: {_SUPPORTED}")
             if issubclass(hint, BaseModel):
                 return self.model(hint)
             if issubclass(hint, enum.Enum):
@@ -225,11 +228,6 @@ def _scalar_flaw(value: Any, shape: Shape) -> str | None:
     return None
 
 
-def is_text(value: str) -> bool:
-    """Whether both databases and UTF-8 can keep the string."""
-    return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
-
-
 def _flat(metadata: Sequence[Any]) -> Iterator[Any]:
     for each in metadata:
         yield from each.metadata if isinstance(each, FieldInfo) else (each,)
@@ -250,6 +248,8 @@ def _enum_of_literal(values: Sequence[Any], scope: str) -> type[enum.Enum]:
     if not all(isinstance(value, str) and _GRAPHQL_NAME.match(value) for value in values):
         raise UnsupportedHint("a Literal may hold only strings that are names, such as 'left'")
     members = {value.upper(): value for value in values}
+    if len(members) < len(values):
+        raise UnsupportedHint("a Literal may not hold strings that differ only by case")
     return _checked_enum(cast(type[enum.Enum], enum.Enum(scope, members)))
 
 
@@ -267,9 +267,14 @@ def _checked_enum(choice: type[enum.Enum]) -> type[enum.Enum]:
     return choice
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """UnsupportedHint for a name that cannot be a field in GraphQL, graphene and pydantic."""
     if not _GRAPHQL_NAME.match(name) or name.endswith("_") or keyword.iskeyword(name):
         raise UnsupportedHint("the name cannot be a GraphQL field: use letters, digits and inner _")
+    if name in ("Meta", "is_type_of") or name.startswith(("resolve_", "model_")):
+        raise UnsupportedHint(
+            "graphene or pydantic give this name a meaning of their own: rename it"
+        )
 
 
 def _default(info: FieldInfo) -> Any:

@@ -38,8 +38,9 @@ _POSTGRESQL = {
     "end": "))",
 }
 _SQLITE = {
-    "now": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
-    "after": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', (",
+    # Six digits of fraction, as Django writes them: times are compared as texts.
+    "now": "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now')",
+    "after": "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now', (",
     "seconds": ") || ' seconds')",
     "least": "MIN",
     "differs": "IS NOT",
@@ -93,9 +94,10 @@ FINISH = Verb(
     """UPDATE tasks_run SET status = %(status)s, lease_until = NULL, revision = revision + 1,
         failures = failures + CASE WHEN %(status)s = 'FAILED' THEN 1 ELSE 0 END,
         result = %(result)s, error = %(error)s, finished_at = {now},
-        progress_done = COALESCE(%(progress_done)s, progress_done),
-        progress_total = COALESCE(%(progress_total)s, progress_total),
-        progress_message = COALESCE(%(progress_message)s, progress_message)
+        progress_done = CASE WHEN %(progress)s THEN %(progress_done)s ELSE progress_done END,
+        progress_total = CASE WHEN %(progress)s THEN %(progress_total)s ELSE progress_total END,
+        progress_message =
+            CASE WHEN %(progress)s THEN %(progress_message)s ELSE progress_message END
     WHERE """
     + _HELD,
     (

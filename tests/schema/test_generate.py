@@ -5,7 +5,7 @@ import enum
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import graphene
 import pytest
@@ -17,6 +17,8 @@ from schema.generate import TaskTypes
 from tasks import Context, File
 from tasks.exceptions import DeclarationError
 from tasks.registry import Registry
+
+T = TypeVar("T")
 
 
 class Mood(enum.Enum):
@@ -216,3 +218,70 @@ def test_fields_that_differ_only_in_case_style_are_refused() -> None:
     fields = {"__annotations__": {"a_b": int, "aB": int}, "__module__": __name__}
     with pytest.raises(DeclarationError, match="a_b and aB are the same name"):
         types_of(gives(type("Twins", (BaseModel,), fields)))
+
+
+def test_names_that_mean_something_to_a_dict_are_fields_like_others() -> None:
+    def work(ctx: Context, *, get: str, keys: int, items: list[str]) -> None:
+        """Work."""
+
+    assert "input WorkInput {\n  get: String!\n  keys: Int!\n  items: [String!]!\n}" in printed(
+        types_of(work)
+    )
+
+
+def test_defaults_of_every_scalar_show_and_those_of_models_do_not() -> None:
+    def work(
+        ctx: Context,
+        *,
+        when: dt.datetime = dt.datetime(2026, 1, 2, tzinfo=dt.UTC),
+        day: dt.date = dt.date(2026, 1, 2),
+        price: Decimal = Decimal("1.50"),
+        big: Annotated[int, Field(le=2**53 - 1)] = 2**40,
+        moods: list[Mood] = [Mood.BAD],  # noqa: B006
+        free: dict[str, int] = {},  # noqa: B006
+        corner: Corner = Corner(x=1.0),  # noqa: B008
+    ) -> None:
+        """Work."""
+
+    assert """input WorkInput {
+  when: DateTime = "2026-01-02T00:00:00Z"
+  day: Date = "2026-01-02"
+  price: Decimal = "1.50"
+  big: BigInt = 1099511627776
+  moods: [Mood!] = [BAD]
+  free: JSON
+  corner: CornerInput
+}""" in printed(types_of(work))
+
+
+def test_two_tasks_with_one_mutation_are_refused() -> None:
+    def go_1(ctx: Context) -> None:
+        """Go."""
+
+    def go1(ctx: Context) -> None:
+        """Go."""
+
+    with pytest.raises(DeclarationError, match="the tasks go1 and go_1 have the same mutation go1"):
+        types_of(go_1, go1)
+
+
+def test_a_model_named_like_a_payload_is_refused() -> None:
+    payload = type("WorkPayload", (BaseModel,), {"__annotations__": {"x": int}, "__module__": "a"})
+    with pytest.raises(DeclarationError, match="is called WorkPayload too"):
+        types_of(gives(payload))
+
+
+def test_a_name_that_is_none_in_graphql_is_refused_until_renamed(settings: Settings) -> None:
+    class Page(BaseModel, Generic[T]):
+        item: T
+
+    model = Page[int]
+    with pytest.raises(DeclarationError, match=r"'Page\[int\]' is no name in GraphQL"):
+        types_of(gives(model))
+    settings.TYPE_NAMES = {f"{model.__module__}.Page[int]": "IntPage"}
+    assert types_of(gives(model)).results[model].__name__ == "IntPage"
+
+
+def test_an_enum_is_renamed_like_a_model(settings: Settings) -> None:
+    settings.TYPE_NAMES = {f"{Mood.__module__}.Mood": "Feeling"}
+    assert "mood: Feeling = GOOD" in printed(types_of(draw))

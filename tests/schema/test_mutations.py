@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.viewer import RUNS_READ, Viewer
+from accounts.viewer import RUNS_READ, TASKS_START, Viewer
 from schema.ids import from_global_id, to_global_id
 from tasks import files
 from tasks.models import File, Run
@@ -210,3 +210,44 @@ def test_each_task_has_its_mutation(ask: Ask) -> None:
     mutation = schema().graphql_schema.mutation_type
     assert mutation is not None
     assert set(mutation.fields) == {"createUpload", *map(mutation_name, REGISTRY)}
+
+
+def test_a_token_that_may_only_start_learns_no_more_by_repeating(
+    make_viewer: Callable[..., Viewer], ask: Ask
+) -> None:
+    start(ask, make_viewer(), "k")
+    Run.objects.update(
+        status="SUCCEEDED",
+        result={"words": 2, "longest": "x"},
+        progress_done=1,
+        error={"code": "x"},
+    )
+    query = """mutation { countWords(input: {text: "one two"}, options: {idempotencyKey: "k"}) {
+      replayed result { words } run { id status resultJson progress { done } error { code }
+      attempts { number } finishedAt } } }"""
+    answer = ask(query, make_viewer(scopes=(TASKS_START,)))
+    assert "errors" not in answer
+    assert answer["data"]["countWords"] == {
+        "replayed": True,
+        "result": None,
+        "run": {
+            "id": to_global_id("Run", Run.objects.get().pk),
+            "status": "QUEUED",
+            "resultJson": None,
+            "progress": None,
+            "error": None,
+            "attempts": [],
+            "finishedAt": None,
+        },
+    }
+
+
+def test_a_thousand_mistakes_are_told_as_twenty_and_a_number(viewer: Viewer, ask: Ask) -> None:
+    words = ["x" * 101] * 1_000
+    query = """mutation($file: ID!, $words: [String!]) {
+      profileDataset(input: {file: $file, missingWords: $words}) { errors { field message } } }"""
+    file = to_global_id("File", ready_file(viewer).pk)
+    errors = ask(query, viewer, file=file, words=words)["data"]["profileDataset"]["errors"]
+    assert 1 <= len(errors) <= 21
+    nul = ask(query, viewer, file=file, words=["\0"] * 1_000)
+    assert len(nul["data"]["profileDataset"]["errors"]) == 20

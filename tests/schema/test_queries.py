@@ -320,6 +320,40 @@ def test_filters_hold_together(viewer: Viewer, ask: Ask) -> None:
     assert found(tasks=["nothing"]) == set()
     assert found(createdFrom=day_ago) == {gid(failed), gid(waiting)}
     assert found(createdBefore=day_ago) == {gid(done)}
+    moment = Run.objects.get(pk=waiting.pk).created_at.isoformat()
+    assert gid(waiting) in found(createdFrom=moment)
+    assert gid(waiting) not in found(createdBefore=moment)
+    assert found(tasks=["a\0", "\ud800"]) == set()
+
+
+def test_a_filter_of_too_many_words_is_refused(viewer: Viewer, ask: Ask) -> None:
+    assert code(ask(PAGE, viewer, filter={"tasks": ["x"] * 101})) == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize("last", [-1, 101])
+def test_attempts_are_bounded(viewer: Viewer, ask: Ask, last: int) -> None:
+    query = "query($id: ID!, $n: Int!) { run(id: $id) { attempts(last: $n) { number } } }"
+    assert code(ask(query, viewer, id=gid(start(viewer)), n=last)) == "BAD_USER_INPUT"
+
+
+def test_a_retired_task_is_found_again_by_whoever_has_a_run_of_it(
+    make_viewer: Callable[..., Viewer], ask: Ask
+) -> None:
+    run = start(make_viewer("ada"))
+    Run.objects.filter(pk=run.pk).update(task="gone_task")
+    query = "query($id: ID!) { node(id: $id) { ... on Task { name isRetired } } }"
+    key = to_global_id("Task", "gone_task")
+    found = {"data": {"node": {"name": "gone_task", "isRetired": True}}}
+    assert ask(query, make_viewer("ada"), id=key) == found
+    assert ask(query, make_viewer("bob"), id=key) == {"data": {"node": None}}
+
+
+def test_a_row_whose_parameter_became_a_file_breaks_no_list(viewer: Viewer, ask: Ask) -> None:
+    run = start(viewer)
+    Run.objects.filter(pk=run.pk).update(task="profile_dataset", input={"file": "old.csv"})
+    query = "{ runs { nodes { input { __typename } inputJson } } }"
+    node = {"input": None, "inputJson": {"file": "old.csv"}}
+    assert ask(query, viewer) == {"data": {"runs": {"nodes": [node]}}}
 
 
 def test_a_row_that_outlived_its_declaration_still_answers(viewer: Viewer, ask: Ask) -> None:

@@ -63,6 +63,19 @@ def test_a_broker_that_is_away_makes_the_runs_due(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_what_is_unpublished_when_the_process_ends_is_made_due(
+    viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Knocker, "_start", lambda self: None)
+    knocker = Knocker()
+    monkeypatch.setattr(broker, "KNOCKER", knocker)
+    run = runs.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
+    knocker.close()
+    soon = timezone.now() + timedelta(seconds=1)
+    assert Run.objects.filter(pk=run.pk, ring_at__lte=soon).exists()
+
+
+@pytest.mark.django_db(transaction=True)
 def test_the_thread_outlives_a_broker_and_a_database_that_are_away(
     monkeypatch: pytest.MonkeyPatch, knocks: list[tuple[str, UUID]]
 ) -> None:

@@ -1,5 +1,6 @@
 """The conductor does what is due and outlives a database or broker that is away."""
 
+import time
 from datetime import timedelta
 from uuid import UUID
 
@@ -18,7 +19,18 @@ from tasks.registry import REGISTRY
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
 
-def test_one_tick_recovers_starts_and_rings(viewer: Viewer, knocks: list[tuple[str, UUID]]) -> None:
+@pytest.fixture(autouse=True)
+def broker_answers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The broker is there; how often it was asked."""
+    pings: list[int] = []
+    monkeypatch.setattr(broker, "ping", lambda: pings.append(1))
+    return pings
+
+
+def test_one_tick_recovers_starts_and_rings(
+    viewer: Viewer, knocks: list[tuple[str, UUID]], settings: Settings
+) -> None:
+    settings.LEASE_SECONDS = 0
     run = runs.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
     runs.claim(run.pk, "host:1")
     Run.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
@@ -50,6 +62,7 @@ def test_recovery_is_looked_for_at_its_own_pace(
         return []
 
     monkeypatch.setattr(runs, "recover", recover)
+    settings.LEASE_SECONDS = 0
     steady = Conductor()
     steady.tick()
     steady.tick()
@@ -92,3 +105,58 @@ def test_a_stopped_conductor_ends_in_the_middle_of_many_batches(
     monkeypatch.setattr(runs, "ring", ring)
     steady.tick()
     assert len(rings) == 1
+
+
+def test_after_the_database_was_away_it_waits_a_lease_before_it_recovers(
+    viewer: Viewer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.LEASE_SECONDS = 0.3
+    settings.RECOVER_SECONDS = 0.01
+    monkeypatch.setattr(conductor, "TICK_SECONDS", 0.02)
+    looks: list[float] = []
+    returned: list[float] = []
+    away = iter([False, True])
+
+    def start_due() -> int:
+        if next(away, False):
+            returned.append(time.monotonic())
+            raise OperationalError("down")
+        return 0
+
+    def recover() -> list[Run]:
+        looks.append(time.monotonic())
+        steady.stop()
+        return []
+
+    monkeypatch.setattr(runs, "start_due", start_due)
+    monkeypatch.setattr(runs, "recover", recover)
+    steady = Conductor()
+    steady.work()
+    assert looks[0] - returned[0] > 0.3
+
+
+def test_every_queued_run_is_rung_when_it_starts_and_when_the_broker_is_back(
+    viewer: Viewer,
+    knocks: list[tuple[str, UUID]],
+    broker_answers: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(conductor, "TICK_SECONDS", 0.01)
+    for _ in range(3):
+        runs.submit(viewer, REGISTRY["count_words"], {"text": "a"})
+    steady, ring = Conductor(), runs.ring
+    steady.tick()
+    assert len(knocks) == 3
+    steady.tick()
+    assert (len(knocks), len(broker_answers)) == (3, 1)
+    away = iter([broker.BrokerError("away")])
+
+    def sometimes() -> int:
+        if (error := next(away, None)) is not None:
+            raise error
+        steady.stop()
+        return ring()
+
+    monkeypatch.setattr(runs, "ring", sometimes)
+    steady.work()
+    assert (len(knocks), len(broker_answers)) == (6, 2)

@@ -11,9 +11,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.utils import timezone
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
 from pytest_django import Settings
 
 from accounts.viewer import Viewer
@@ -136,6 +136,127 @@ def test_a_result_that_cannot_be_answered_fails_the_run(
     assert (run.status, code_of(run), run.result) == ("FAILED", "BAD_RESULT", None)
     assert run.error is not None
     assert words in run.error["message"]
+
+
+class Strict(BaseModel, extra="forbid"):
+    value: int = 1
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def double(self) -> int:
+        if self.value < 0:
+            raise KeyError("secret")
+        return self.value * 2
+
+
+class Wider(Number):
+    password: str = "hunter2"
+
+
+@pytest.mark.parametrize("code", [404, "A\0B", ValueError("x")])
+def test_a_failure_with_an_odd_code_still_ends_the_run(
+    viewer: Viewer, declare: Callable[..., Task], code: Any
+) -> None:
+    def fail(ctx: Context) -> None:
+        """Fail."""
+        raise Failure(ValueError("boom"), code=code)  # type: ignore[arg-type]
+
+    run = perform(viewer, declare(fail))
+    assert (run.status, code_of(run)) == ("FAILED", str(code).replace("\0", ""))
+
+
+def test_odd_progress_messages_are_cleaned(viewer: Viewer, declare: Callable[..., Task]) -> None:
+    def work(ctx: Context) -> None:
+        """Work."""
+        ctx.progress(1, 2, "a\0b\udc80")
+
+    run = perform(viewer, declare(work))
+    assert (run.status, run.progress_message) == ("SUCCEEDED", "ab?")
+
+
+@pytest.mark.parametrize(
+    ("returned", "code"),
+    [
+        (Strict(value=1), "BAD_RESULT"),  # what it dumps, it does not read
+        (Strict(value=-1), "TASK_ERROR"),
+    ],
+)
+def test_a_result_that_could_not_be_read_again_fails_the_run(
+    viewer: Viewer, declare: Callable[..., Task], returned: Strict, code: str
+) -> None:
+    def give(ctx: Context) -> Strict:
+        """Give."""
+        return returned
+
+    run = perform(viewer, declare(give))
+    assert (run.status, code_of(run)) == ("FAILED", code)
+    assert "secret" not in str(run.error)
+
+
+def test_a_null_where_none_may_be_fails_the_run(
+    viewer: Viewer, declare: Callable[..., Task]
+) -> None:
+    def give(ctx: Context) -> Loose:
+        """Give."""
+        loose = Loose()
+        loose.text = None  # type: ignore[assignment]
+        return loose
+
+    assert code_of(perform(viewer, declare(give))) == "BAD_RESULT"
+
+
+def test_a_subclass_shows_no_more_than_was_declared(
+    viewer: Viewer, declare: Callable[..., Task]
+) -> None:
+    def give(ctx: Context) -> Number:
+        """Give."""
+        return Wider(value=1)
+
+    assert perform(viewer, declare(give)).result == {"value": 1}
+
+
+def test_an_ending_that_the_database_refuses_is_replaced_by_one_it_takes(
+    viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = runs.finish
+
+    def refuse(hold: Any, status: Status, **more: Any) -> bool:
+        if status == Status.SUCCEEDED:
+            raise DataError("no such character")
+        return finish(hold, status, **more)
+
+    monkeypatch.setattr(runs, "finish", refuse)
+    run = perform(viewer, REGISTRY["count_words"], text="a")
+    assert (run.status, code_of(run)) == ("FAILED", "BAD_RESULT")
+
+
+def test_a_row_whose_parameter_became_a_file_fails_with_bad_input(
+    viewer: Viewer, declare: Callable[..., Task]
+) -> None:
+    def measure(ctx: Context, *, file: File) -> None:
+        """Measure."""
+
+    task = declare(measure)
+    run = runs.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
+    Run.objects.filter(pk=run.pk).update(task="measure", input={"file": "old-name.csv"})
+    executor.perform(task, run.pk, "host:1", never)
+    run.refresh_from_db()
+    assert (run.status, code_of(run)) == ("FAILED", "BAD_INPUT")
+
+
+def test_a_claim_that_the_database_missed_is_made_again(
+    viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, tries = runs.claim, []
+
+    def sometimes(*given: Any) -> Run | None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OperationalError("down")
+        return claim(*given)
+
+    monkeypatch.setattr(runs, "claim", sometimes)
+    assert perform(viewer, REGISTRY["count_words"], text="a").status == "SUCCEEDED"
 
 
 def test_a_circular_result_fails_the_run(viewer: Viewer, declare: Callable[..., Task]) -> None:

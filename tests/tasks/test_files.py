@@ -176,6 +176,7 @@ def test_a_file_that_is_gone_is_not_found(
         ({"size": 2**50}, "size"),
         ({"content_type": "csv"}, "content_type"),
         ({"content_type": "text/csv\r\nX: y"}, "content_type"),
+        ({"content_type": "text/csv\n"}, "content_type"),
         ({"sha256": "abc"}, "sha256"),
         ({"sha256": "z" * 64}, "sha256"),
     ],

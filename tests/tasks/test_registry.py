@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import AnyUrl, BaseModel, Field, ValidationError
+from pydantic import AnyUrl, BaseModel, Field, RootModel, ValidationError
 
 from tasks import Context, File, task
 from tasks.exceptions import DeclarationError
@@ -283,3 +283,68 @@ def test_input_is_checked_as_declared(registry: Registry) -> None:
     assert given.model_dump() == {"when": dt.date(2026, 11, 23), "colors": [Color.RED]}
     with pytest.raises(ValidationError):
         declared.check_input({"when": "2026-11-23", "colors": [], "more": 1}, None)
+
+
+def test_only_plain_functions_are_tasks(registry: Registry) -> None:
+    async def later(ctx: Context) -> None:
+        """Later."""
+
+    def many(ctx: Context) -> Any:
+        """Many."""
+        yield 1
+
+    assert "a task is a plain function" in refusal(registry, later)
+    assert "a task is a plain function" in refusal(registry, many)
+
+
+class Items(RootModel[list[int]]):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("hint", "words"),
+    [(Items, "a RootModel has no fields"), (Literal["a", "A"], "differ only by case")],
+)
+def test_hints_without_a_graphql_type_are_refused(
+    registry: Registry, hint: Any, words: str
+) -> None:
+    def work(ctx: Context, *, value: Any) -> None:
+        """Work."""
+
+    work.__annotations__["value"] = hint
+    assert words in refusal(registry, work)
+
+
+@pytest.mark.parametrize("name", ["Meta", "is_type_of", "resolve_x", "model_config", "class_"])
+def test_a_parameter_whose_name_means_something_else_is_refused(
+    registry: Registry, name: str
+) -> None:
+    function: dict[str, Any] = {"Context": Context}
+    exec(f'def work(ctx: Context, *, {name}: str) -> None:\n    """Work."""', function)  # noqa: S102
+    with pytest.raises(DeclarationError, match=f"work: .*{name}"):
+        registry.declare(function["work"], "rerun", 0)
+
+
+@pytest.mark.parametrize("default", [5_000_000_000, -(2**31) - 1])
+def test_a_default_beyond_its_type_is_refused(registry: Registry, default: int) -> None:
+    def work(ctx: Context, *, size: int = default) -> None:
+        """Work."""
+
+    assert "the default of 'size' cannot be sent" in refusal(registry, work)
+
+
+def test_two_functions_of_one_name_in_one_file_are_refused(registry: Registry) -> None:
+    def first() -> Any:
+        def work(ctx: Context) -> None:
+            """Work."""
+
+        return work
+
+    def second() -> Any:
+        def work(ctx: Context) -> None:
+            """Work."""
+
+        return work
+
+    registry.declare(first(), "rerun", 0)
+    assert "declares this name too" in refusal(registry, second())

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from tasks.shapes import BIG_INT_MAX, ShapeReader, flaws, is_text, leaves
+from tasks.shapes import BIG_INT_MAX, ShapeReader, flaws, leaves
+from tasks.text import is_text
 
 
 class Leaf(BaseModel):
