@@ -14,7 +14,7 @@ def main() -> None:
     try:
         execute_from_command_line(sys.argv)
     except DeclarationError as error:
-        sys.exit(f"A task is declared wrongly.\n{error}")  # its sentence says all: no traceback
+        sys.exit(f"The tasks cannot be loaded.\n{error}")  # its sentence says all: no traceback
 
 
 if __name__ == "__main__":

@@ -4,9 +4,12 @@ The default beside each knob is the embedded one: SQLite and a private Redis-pro
 services needed. The README's table of settings is made from this class (`make settings`).
 """
 
+import difflib
 import hashlib
+import importlib.util
 import json
 import os
+import re
 import secrets
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +17,23 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 
 import dj_database_url
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Words = Annotated[tuple[str, ...], NoDecode]
 """Several words in one variable, separated by commas."""
 
 SOCKET_PATH_BYTES = 103  # macOS allows fewer than Linux
+
+
+URLS = {
+    "public_url": (r"https?://[^/]+$", "https://downbeat.example.org (no path, no final slash)"),
+    "broker_url": (
+        r"(redis|rediss|unix|redis\+socket|amqps?)://.",
+        "redis://host:6379/0 or amqp://user:password@host//",
+    ),
+    "redis_url": (r"(redis|rediss|unix)://.", "redis://host:6379/0"),
+}
 
 
 class ConfigError(SystemExit):
@@ -30,7 +43,7 @@ class ConfigError(SystemExit):
 class Config(BaseSettings):
     """The settings of one process, from its environment or a `.env` file."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=".env", extra="forbid", frozen=True)
 
     downbeat_home: Path = Field(
         Path(".downbeat"), description="Folder of the embedded state: database, files, secret key."
@@ -39,7 +52,6 @@ class Config(BaseSettings):
     port: int = Field(8000, ge=1, le=65535, description="The one port.")
     public_url: str | None = Field(
         None,
-        pattern=r"^https?://[^/]+$",
         description="Scheme and host that clients see, for upload URLs; empty: the request's.",
     )
     debug: bool = Field(False, description="Development: Django's debug pages. Never in public.")
@@ -57,12 +69,10 @@ class Config(BaseSettings):
     )
     broker_url: str | None = Field(
         None,
-        pattern=r"^(redis|rediss|unix|redis\+socket|amqp|amqps)://",
         description="redis://... or amqp://... that carries the knocks; empty: REDIS_URL.",
     )
     redis_url: str | None = Field(
         None,
-        pattern=r"^(redis|rediss|unix)://",
         description="redis://...; empty: the embedded server, started by `make up`.",
     )
     task_packages: Words = Field(
@@ -123,6 +133,27 @@ class Config(BaseSettings):
     def _empty_means_default(cls, value: Any, info: Any) -> Any:
         if value == "":
             return cls.model_fields[info.field_name].get_default()
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("public_url", "broker_url", "redis_url")
+    @classmethod
+    def _known_scheme(cls, value: str | None, info: ValidationInfo) -> str | None:
+        pattern, example = URLS[str(info.field_name)]
+        if value is not None and not re.match(pattern, value):
+            raise ValueError(f"write it like {example}")
+        return value
+
+    @field_validator("extra_apps")
+    @classmethod
+    def _importable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for app in value:
+            if importlib.util.find_spec(app.partition(".")[0]) is None:
+                raise ValueError(f"there is no module {app.partition('.')[0]!r} to import")
         return value
 
     @field_validator("database_url")
@@ -210,6 +241,8 @@ def load() -> Config:
         return Config()
     except ValidationError as error:
         raise ConfigError(_explain(error)) from None
+    except UnicodeDecodeError:
+        raise ConfigError("The file .env is no UTF-8 text: save it as UTF-8.") from None
 
 
 def _explain(error: ValidationError) -> str:
@@ -219,5 +252,8 @@ def _explain(error: ValidationError) -> str:
         is_secret = not name or name == "SECRET_KEY" or name.endswith("_URL")  # passwords
         given = "" if is_secret else f" (given: {mistake['input']!r})"
         message = mistake["msg"].removeprefix("Value error, ")
+        if mistake["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(name.lower(), Config.model_fields, 1)
+            message = "no setting of Downbeat" + (f": {near[0].upper()}?" if near else "")
         lines.append(f"  {name + ': ' if name else ''}{message}{given}")
     return "\n".join(lines)

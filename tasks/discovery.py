@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import traceback
 from collections.abc import Iterable
 
 from tasks.exceptions import DeclarationError
@@ -36,6 +37,8 @@ def _import(name: str) -> object:
     except DeclarationError:
         raise
     except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
         raise DeclarationError(
-            f"{name} (from TASK_PACKAGES) cannot be imported: {type(error).__name__}: {error}"
+            f"{name} (from TASK_PACKAGES) cannot be imported: {type(error).__name__}: {error} "
+            f"({last.filename}:{last.lineno})"
         ) from error

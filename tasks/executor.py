@@ -115,10 +115,13 @@ def perform(
         log.info("%s: nothing to do for this knock", run_id)
         return None
     assert run.token is not None  # noqa: S101 - a claimed run has one
-    hold = Hold(run.pk, run.attempt, run.token)
+    hold, began = Hold(run.pk, run.attempt, run.token), time.monotonic()
     with LiveRun(hold, end_process) as live:
         ending = _ending(task, run, live)
-        return _finish(hold, ending, live.progress)
+        status = _finish(hold, ending, live.progress)
+    seconds = time.monotonic() - began
+    log.info("%s attempt %d: %s in %.1f s", run, run.attempt, status or "fenced", seconds)
+    return status
 
 
 def _claim(run_id: UUID, worker: str) -> Run | None:

@@ -226,7 +226,7 @@ def _description(function: Callable[..., Any]) -> str:
 REGISTRY = Registry()
 
 
-def task(*, on_lost: Any = None, retries: int = 2) -> Callable[[F], F]:
+def task(function: Any = None, /, *, on_lost: Any = None, retries: int = 2) -> Callable[[F], F]:
     """Declare a task: the function stays a plain function, callable with a bare Context.
 
     `on_lost`: "rerun" or "park", what happens when a worker dies in the middle (required).
@@ -239,4 +239,6 @@ def task(*, on_lost: Any = None, retries: int = 2) -> Callable[[F], F]:
         REGISTRY.declare(function, on_lost, retries)
         return function
 
+    if function is not None:
+        declare(function)  # a bare @task: refused for its missing on_lost
     return declare

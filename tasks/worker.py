@@ -57,6 +57,8 @@ class SignOfLife:
     def stop(self) -> None:
         """End the thread and take the row away, so that nobody counts on this worker."""
         self._done.set()
+        if self._thread.ident is None:
+            return  # it never got so far as to be ready
         self._thread.join(timeout=2)
         try:
             Worker.objects.filter(pk=self._row.pk).delete()

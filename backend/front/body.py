@@ -15,13 +15,8 @@ class Intake:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
         declared = header(scope, b"content-length")
-        self._declared = int(declared) if declared is not None and declared.isdigit() else 0
+        self.declared = int(declared) if declared is not None and declared.isdigit() else 0
         self.ended = False
-
-    def check_declared(self, limit: int) -> None:
-        """Refuse by Content-Length what will be too large."""
-        if self._declared > limit:
-            raise too_large(limit)
 
     async def chunk(self) -> bytes:
         """The next bytes, perhaps none."""
@@ -34,7 +29,8 @@ class Intake:
 
     async def whole(self, limit: int) -> bytes:
         """All of it; Refusal when it is too large or too slow."""
-        self.check_declared(limit)
+        if self.declared > limit:
+            raise _too_large(limit)
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 return await self._collect(limit)
@@ -46,7 +42,7 @@ class Intake:
         while not self.ended and len(body) <= limit:
             body += await self.chunk()
         if len(body) > limit:
-            raise too_large(limit)
+            raise _too_large(limit)
         return bytes(body)
 
     async def discard(self) -> None:
@@ -59,7 +55,7 @@ class Intake:
             return
 
 
-def too_large(limit: int) -> Refusal:
+def _too_large(limit: int) -> Refusal:
     return Refusal(413, "BAD_REQUEST", f"The body is larger than the {limit} bytes allowed.")
 
 

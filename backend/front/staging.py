@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from backend.front.answer import Refusal
 from backend.front.asgi import Scope
-from backend.front.body import Intake, too_large, too_slow
+from backend.front.body import Intake, too_slow
 from tasks.files import StagedUpload
 
 CHUNK = 262_144  # bytes gathered before a thread is asked to write them
@@ -52,7 +52,7 @@ class Receiver:
                 raise too_slow(IDLE_SECONDS) from None
             self.size += len(chunk)
             if self.size > allowance:
-                raise too_large(allowance)
+                raise _too_many(allowance)
             self._waiting += chunk
             if len(self._waiting) >= CHUNK or intake.ended:
                 await asyncio.to_thread(self._write)
@@ -70,7 +70,8 @@ class Receiver:
 @contextlib.asynccontextmanager
 async def staged(folder: Path, intake: Intake, allowance: int) -> AsyncIterator[StagedUpload]:
     """The upload in a file of this folder, which is gone afterwards unless the body moved it."""
-    intake.check_declared(allowance)
+    if intake.declared > allowance:
+        raise _too_many(allowance)
     path = folder / f"{secrets.token_hex(16)}.part"
     try:
         try:
@@ -84,3 +85,8 @@ async def staged(folder: Path, intake: Intake, allowance: int) -> AsyncIterator[
         yield StagedUpload(path, receiver.size, receiver.sha256)
     finally:
         path.unlink(missing_ok=True)
+
+
+def _too_many(allowance: int) -> Refusal:
+    message = f"Expected {allowance} bytes, got more: nothing stored."
+    return Refusal(413, "UPLOAD_MISMATCH", message)

@@ -3,7 +3,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from accounts.models import User
 from accounts.tokens import create_token
@@ -23,7 +24,13 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, name: str, scope: list[str] | None, **options: Any) -> None:
-        user = User.objects.filter(username=name).first()
+        try:
+            user = User.objects.filter(username=name).first()
+        except DatabaseError as error:
+            raise CommandError(
+                "The database is not ready: run `make up` (or `manage.py migrate`) first. "
+                f"({str(error).splitlines()[0]})"
+            ) from None
         if user is None:
             user = User.objects.create_user(name)
             self.stdout.write(f"Made the user {name}.")

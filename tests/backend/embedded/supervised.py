@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -43,6 +44,14 @@ class Supervised:
             text=True,
             start_new_session=True,
         )
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            self._lines.extend(lines)
 
     def _command(self, code: str) -> tuple[str, ...]:
         return (sys.executable, "-c", code, self.marker)
@@ -59,8 +68,14 @@ class Supervised:
         ]
 
     def wait_for_parts(self, count: int) -> list[Running]:
-        assert wait_until(lambda: len(self.parts()) == count, 10), self.alive()
+        """The parts, once there are so many and each has said that it is set up."""
+        assert wait_until(lambda: len(self.parts()) == count and self._here() >= count, 10), (
+            self.alive()
+        )
         return self.parts()
+
+    def _here(self) -> int:
+        return sum(line.rstrip().endswith("| here") for line in self._lines)
 
     def send(self, number: signal.Signals) -> None:
         os.kill(self.process.pid, number)
@@ -73,7 +88,8 @@ class Supervised:
 
     def output(self) -> str:
         """All that was printed, once the supervisor has ended."""
-        return self.process.communicate(timeout=10)[0]
+        self._reader.join(timeout=10)
+        return "".join(self._lines)
 
     def is_all_gone(self) -> bool:
         return wait_until(lambda: not self.alive(), 2)
@@ -88,4 +104,4 @@ def supervised(*parts: tuple[str, str] | tuple[str, str, bool]) -> Iterator[Supe
     finally:
         for row in running.alive():
             os.kill(row.pid, signal.SIGKILL)
-        running.process.communicate()
+        running.process.wait()
