@@ -1,6 +1,7 @@
 """The types that every task shares: runs, attempts, files, tasks, users, and what goes wrong."""
 
-from typing import Any
+from functools import cache
+from typing import Any, Literal
 
 import graphene
 from graphene import relay
@@ -14,6 +15,7 @@ from schema.scalars import JSON, BigInt, DateTime
 from tasks import models
 from tasks.exceptions import Problem, RefusalCode
 from tasks.registry import REGISTRY
+from tasks.shapes import Model
 from tasks.status import Outcome, Status
 
 _STATUS = {
@@ -153,6 +155,11 @@ class File(DjangoObjectType):
     created_at = DateTime(required=True, description="When the upload was asked for.")
 
 
+@cache
+def _json_schema(model: Model, mode: Literal["validation", "serialization"]) -> dict[str, Any]:
+    return model.type.model_json_schema(mode=mode)
+
+
 class Task(graphene.ObjectType):
     """A declared function that can be performed as runs."""
 
@@ -191,13 +198,13 @@ class Task(graphene.ObjectType):
 
     def resolve_input_schema(self, info: Any) -> dict[str, Any]:
         task = REGISTRY.get(self.name)
-        return task.input.type.model_json_schema() if task else {}
+        return _json_schema(task.input, "validation") if task else {}
 
     def resolve_result_schema(self, info: Any) -> dict[str, Any] | None:
         task = REGISTRY.get(self.name)
         if task is None or task.result is None:
             return None
-        return task.result.type.model_json_schema(mode="serialization")
+        return _json_schema(task.result, "serialization")
 
     def resolve_mutation_name(self, info: Any) -> str:
         return mutation_name(self.name)

@@ -8,6 +8,10 @@ REPEATS = 100  # times one operation may select the same response path: merging 
 SELECTIONS = 4_000  # fields, spreads and inline fragments of a document, fragments written out
 DIRECTIVES = 20  # directives in a document
 FRAGMENTS = 30  # fragment definitions in a document
+COST = 4_000  # fields of one operation, those of a page's items times the size of the page
+LINES = 2_000  # lines of a document
+PAGE_SIZE = 100  # items of a page at most
+DEFAULT_PAGE = 20  # items of a page that says nothing
 TOKENS = 2_000  # lexical tokens of a document, comments included
 ERRORS = 20  # mistakes reported before validation stops
 

@@ -10,11 +10,10 @@ import graphene
 from django.db.models import Model, QuerySet
 
 from schema.errors import bad_user_input
+from schema.limits import DEFAULT_PAGE, PAGE_SIZE
 
 M = TypeVar("M", bound=Model)
 
-PAGE_SIZE = 100  # items at most
-DEFAULT_PAGE = 20
 COUNT_AT_MOST = 10_000
 _CURSOR = "after:"
 

@@ -13,7 +13,8 @@ from schema import limits
 from schema.core import RunStatus, Task, User
 from schema.errors import bad_user_input
 from schema.ids import from_global_id, key_of, to_uuid
-from schema.pages import PAGE_SIZE, Page, arguments
+from schema.limits import PAGE_SIZE
+from schema.pages import Page, arguments
 from schema.run import Run, RunConnection, file_ids
 from schema.scalars import BigInt, DateTime
 from schema.selection import selects
@@ -23,6 +24,7 @@ from tasks.status import FINAL
 from tasks.text import is_text
 
 _NODES = (("nodes",), ("edges", "node"))  # where a connection's runs are selected
+STORED = ("input", "inputJson", "result", "resultJson")
 FILTER_WORDS = 100
 
 
@@ -89,15 +91,14 @@ class Query(graphene.ObjectType):
         viewer, key = info.context.signed_in, key_of(id, "Run")
         rows = _with_relations(models.Run.objects.visible_to(viewer), info, ())
         run = None if key is None else rows.filter(pk=key).first()
-        if run is not None:
+        if run is not None and _selects_stored(info, ()):
             info.context.will_need_files(file_ids([run]))
         return run
 
     def resolve_runs(self, info: Any, filter: Any = None, **page: Any) -> Page[models.Run]:
         rows = _filtered(models.Run.objects.visible_to(info.context.signed_in), filter or {})
         found = Page(_with_relations(rows, info, *_NODES), **page)
-        typed = ((*path, name) for path in _NODES for name in ("input", "result"))
-        if any(selects(info, *path) for path in typed):
+        if _selects_stored(info, *_NODES):
             info.context.will_need_files(file_ids(found.nodes))
         return found
 
@@ -155,10 +156,17 @@ def _attempt(info: Any, text: str) -> models.Attempt | None:
     return models.Attempt.objects.filter(run__in=runs, number=int(number)).first()
 
 
+def _selects_stored(info: Any, *paths: tuple[str, ...]) -> bool:
+    """Whether the stored input or result of the runs at these paths is asked for."""
+    return any(selects(info, *path, name) for path in paths for name in STORED)
+
+
 def _with_relations(
     rows: QuerySet[models.Run], info: Any, *paths: tuple[str, ...]
 ) -> QuerySet[models.Run]:
-    """Load what is selected below each run together with the runs."""
+    """Load what is selected below each run together with the runs, and no more."""
+    if not _selects_stored(info, *paths):
+        rows = rows.defer("input", "result")  # they may be large
     if any(selects(info, *path, "attempts") for path in paths):
         rows = rows.prefetch_related("attempts")
     if any(selects(info, *path, "requestedBy") for path in paths):

@@ -13,7 +13,8 @@ from accounts.viewer import RUNS_READ
 from schema.core import Attempt, Progress, RunError, RunStatus, Task, User, run_error
 from schema.errors import bad_user_input
 from schema.generate import TaskTypes
-from schema.pages import PAGE_SIZE, PageInfo
+from schema.limits import PAGE_SIZE
+from schema.pages import PageInfo
 from schema.scalars import JSON, DateTime
 from tasks import files, models, registry
 
@@ -78,19 +79,21 @@ class Run(DjangoObjectType):
         task: registry.Task | None = self.declaration
         if task is None or not task.input.fields:
             return None
+        info.context.charge(self.input)
         try:
             return task.check_input(self.input, None)
         except ValidationError:
             return None  # the contract's answer for a row that outlived its declaration
 
     def resolve_input_json(self, info: Any) -> Any:
-        return self.input
+        return info.context.charge(self.input)
 
     def resolve_result(self, info: Any) -> BaseModel | None:
+        info.context.charge(self.result)
         return typed_result(self)
 
     def resolve_result_json(self, info: Any) -> Any:
-        return self.result
+        return info.context.charge(self.result)
 
     def resolve_error(self, info: Any) -> RunError | None:
         return run_error(self.error, self.attempt)

@@ -1,9 +1,13 @@
 """Which texts both databases and UTF-8 can keep."""
 
+import re
+
+_UNKEPT = re.compile("[\0\ud800-\udfff]")
+
 
 def is_text(value: str) -> bool:
     """Whether the string has no NUL and no half of a surrogate pair."""
-    return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
+    return _UNKEPT.search(value) is None
 
 
 def cleaned(value: str) -> str:

@@ -13,6 +13,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
+    IntValueNode,
     Node,
     OperationDefinitionNode,
     SelectionSetNode,
@@ -23,6 +24,7 @@ from schema import limits
 from schema.errors import Code
 
 INTROSPECTION = frozenset(("__schema", "__type"))
+ITEMS = frozenset(("nodes", "edges"))  # the fields of a connection that bring its items
 
 
 class _Place(NamedTuple):
@@ -32,6 +34,8 @@ class _Place(NamedTuple):
     depth: int = 0  # fields above it
     introspecting: bool = False  # below __schema or __type
     path: int = 0  # the number of the response path above it
+    page: int = 1  # items of the connection above it
+    times: int = 1  # how often execution comes here
     within: tuple[str, ...] = ()  # the fragments it is written in
 
 
@@ -96,6 +100,7 @@ class _Tally:
         self._introspection = introspection
         self._fields = 0
         self._introspected = 0
+        self._cost = 0
         self._aliases = 0
         self._paths: dict[tuple[int, str], int] = {}
         self._repeats: Counter[int] = Counter()
@@ -109,6 +114,8 @@ class _Tally:
         else:
             self._fields += 1
             _check(self._fields, limits.FIELDS, "fields")
+            self._cost += place.times
+            _check(self._cost, limits.COST, "fields in all items of its pages together")
             _check(depth, limits.DEPTH, "levels of fields")
         if node.alias is not None:
             self._aliases += 1
@@ -116,7 +123,9 @@ class _Tally:
         path = self._count_path(place.path, (node.alias or node.name).value)
         if node.selection_set is None:
             return None
-        return _Place(node.selection_set, depth, introspecting, path, place.within)
+        times = place.times * (place.page if node.name.value in ITEMS else 1)
+        page = _page_size(node)
+        return _Place(node.selection_set, depth, introspecting, path, page, times, place.within)
 
     def _count_introspection(self, depth: int) -> None:
         if not self._introspection:
@@ -135,6 +144,16 @@ class _Tally:
         self._repeats[path] += 1
         _check(self._repeats[path], limits.REPEATS, f"fields called `{name[:40]}` in one place")
         return path
+
+
+def _page_size(node: FieldNode) -> int:
+    """The items that a connection may bring: as its arguments say, at most those of a full page."""
+    for argument in node.arguments:
+        if argument.name.value in ("first", "last"):
+            size = getattr(argument.value, "value", "")  # a variable has none: a full page
+            is_small = isinstance(argument.value, IntValueNode) and len(size) < 4
+            return max(1, min(int(size), limits.PAGE_SIZE)) if is_small else limits.PAGE_SIZE
+    return limits.DEFAULT_PAGE
 
 
 def _count_directives(document: DocumentNode) -> int:

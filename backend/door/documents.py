@@ -17,7 +17,7 @@ from graphql import (
 from backend.door.admission import admit
 from backend.door.errors import Fault, RequestRefused
 from schema.errors import Code
-from schema.limits import ERRORS, TOKENS
+from schema.limits import ERRORS, LINES, TOKENS
 
 ENTRIES = 1_000
 TEXT_LENGTH = 300_000  # characters of all texts together; their trees take up to 100 bytes for each
@@ -80,6 +80,9 @@ class Documents:
             self._length -= len(oldest)
 
     def _validated(self, text: str) -> DocumentNode:
+        if text.count("\n") + text.count("\r") > LINES:  # each error counts them again
+            message = f"The query is too complex: more than {LINES} lines."
+            raise RequestRefused(Fault.REQUEST, Code.QUERY_TOO_COMPLEX, message)
         tree = _parse(text)
         admit(tree, introspection=self._introspection)
         errors = validate(

@@ -7,11 +7,19 @@ JSON = "application/json"
 _OFFERS = {GRAPHQL: (GRAPHQL,), JSON: (JSON, "application/*", "*/*")}
 
 
-@lru_cache(maxsize=64)
 def choose(accept: str | None) -> str | None:
     """GRAPHQL or JSON, whichever the client likes better; None when it takes neither."""
     if not accept or not accept.strip():
         return JSON
+    return _known(accept) if len(accept) <= 200 else _choose(accept)
+
+
+@lru_cache(maxsize=64)
+def _known(accept: str) -> str | None:
+    return _choose(accept)
+
+
+def _choose(accept: str) -> str | None:
     qualities = _qualities(accept)
     liking = {offer: _liking(names, qualities) for offer, names in _OFFERS.items()}
     best = max(liking, key=lambda offer: liking[offer])  # at a tie the first: GRAPHQL

@@ -46,7 +46,7 @@ def _serve(settings: config.Config) -> int:
 def parts(settings: config.Config) -> list[Part]:
     """What runs, in the order of its start."""
     found = [
-        Part("web", _web(settings)),
+        Part("web", (sys.executable, "-m", "backend.web", "--grace", str(GRACE_SECONDS))),
         Part("worker", (*MANAGE, "worker")),
         Part("conductor", (*MANAGE, "conductor")),
     ]
@@ -57,17 +57,6 @@ def parts(settings: config.Config) -> list[Part]:
     return found
 
 
-def _web(settings: config.Config) -> tuple[str, ...]:
-    return (
-        *(sys.executable, "-m", "uvicorn", "backend.asgi:application"),
-        *("--app-dir", str(ROOT)),
-        *("--host", settings.host),
-        *("--port", str(settings.port)),
-        *("--timeout-graceful-shutdown", str(GRACE_SECONDS)),
-        "--no-access-log",
-    )
-
-
 def _environment(settings: config.Config) -> dict[str, str]:
     """The home as an absolute path, so that all parts mean the same one; lines as they come."""
     return {
@@ -75,6 +64,7 @@ def _environment(settings: config.Config) -> dict[str, str]:
         "DOWNBEAT_HOME": str(settings.home),
         "TMPDIR": str(home.empty_scratch(settings.home)),
         "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
     }
 
 

@@ -1,6 +1,11 @@
 """The ASGI application: reads requests on the event loop, hops once into Django, answers."""
 
 import asyncio
+import contextlib
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -8,12 +13,16 @@ from backend.front.answer import ALIVE, Answer, Refusal, send_answer
 from backend.front.asgi import Disconnected, Headers, Receive, Scope, Send, header
 from backend.front.body import Intake
 from backend.front.environ import make_environ
+from backend.front.headers import check_headers
 from backend.front.hop import WSGIApplication, perform
 from backend.front.pool import Full, Pool
 from backend.front.staging import staged, upload_address
 from tasks.files import upload_allowance
 
+logger = logging.getLogger("downbeat.front")
+
 STOP_SECONDS = 10.0
+UPLOADS_OF_A_FILE = 2
 HEALTH = "/healthz"
 
 
@@ -38,6 +47,7 @@ class Front:
         self._request_size = request_size
         self._staging = staging
         self._origins = origins
+        self._uploads: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -51,6 +61,7 @@ class Front:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         intake = Intake(scope, receive)
         try:
+            check_headers(scope)
             answer = await self._answer(scope, intake)
         except Disconnected:
             return  # nobody is left to answer
@@ -72,8 +83,22 @@ class Front:
         allowance = upload_allowance(*address)
         if allowance is None:  # Django says why, and the body stays unread
             return await self._hop(make_environ(scope, b""))
-        async with staged(self._staging, intake, allowance) as upload:
-            return await self._hop(make_environ(scope, b"", upload))
+        with self._uploading(address[0]):
+            async with staged(self._staging, intake, allowance) as upload:
+                return await self._hop(make_environ(scope, b"", upload))
+
+    @contextlib.contextmanager
+    def _uploading(self, file_id: str) -> Iterator[None]:
+        """Few PUTs of one file at once: together they stage more than the file's size."""
+        if self._uploads[file_id] >= UPLOADS_OF_A_FILE:
+            raise Refusal(429, "RATE_LIMITED", "This file is being uploaded already.")
+        self._uploads[file_id] += 1
+        try:
+            yield
+        finally:
+            self._uploads[file_id] -= 1
+            if not self._uploads[file_id]:
+                del self._uploads[file_id]
 
     async def _hop(self, environ: dict[str, object]) -> Answer:
         try:
@@ -81,6 +106,11 @@ class Front:
         except Full:
             message = "Too many requests are waiting; try again in a second."
             raise Refusal(503, "UNAVAILABLE", message, [(b"retry-after", b"1")]) from None
+        except Exception as error:
+            reference = secrets.token_hex(6)
+            logger.error("Reference %s", reference, exc_info=error)
+            message = f"Something went wrong on our side. Reference: {reference}."
+            raise Refusal(500, "INTERNAL", message) from error
 
     def _readable(self, answer: Answer, scope: Scope) -> Answer:
         """The same answer with CORS headers: Django's middleware did not see this request."""

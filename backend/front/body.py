@@ -15,7 +15,7 @@ class Intake:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
         declared = header(scope, b"content-length")
-        self.declared = int(declared) if declared is not None and declared.isdigit() else 0
+        self.declared = int(declared[-18:]) if declared is not None and declared.isdigit() else 0
         self.ended = False
 
     async def chunk(self) -> bytes:

@@ -49,11 +49,19 @@ def _add_headers(environ: dict[str, Any], scope: Scope) -> None:
         environ[key] = text
 
 
-@lru_cache(maxsize=256)
 def _header_key(name: bytes) -> str | None:
     """The header's key; None for one that could pass for another (`X_Real` for `X-Real`)."""
     if b"_" in name:
         return None
+    return _known_key(name) if len(name) <= 40 else _make_key(name)
+
+
+@lru_cache(maxsize=256)
+def _known_key(name: bytes) -> str:
+    return _make_key(name)
+
+
+def _make_key(name: bytes) -> str:
     key = name.decode("latin-1").upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 

@@ -33,9 +33,32 @@ def test_the_default_is_embedded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 def test_a_dotenv_file_is_read_and_the_environment_wins(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / ".env").write_text("PORT=9001\nHOST=0.0.0.0\nUNKNOWN=1\n")
+    (tmp_path / ".env").write_text("PORT=9001\nHOST=0.0.0.0\n")
     config = read(monkeypatch, PORT="9002")
     assert (config.port, config.host) == (9002, "0.0.0.0")  # noqa: S104 - nothing listens
+
+
+def test_a_misspelt_setting_in_dotenv_is_refused_with_a_guess(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("PROT=9001\nZZZ=1\n")
+    with pytest.raises(ConfigError) as caught:
+        read(monkeypatch, UNKNOWN_TO_US="fine, for it is somebody else's")
+    assert "PROT: no setting of Downbeat: PORT?" in str(caught.value)
+    assert "ZZZ: no setting of Downbeat" in str(caught.value)
+    assert "UNKNOWN_TO_US" not in str(caught.value)
+
+
+def test_a_dotenv_file_that_is_no_text_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_bytes(b"PORT=\xff\xfe")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        read(monkeypatch)
+
+
+def test_the_level_of_the_log_may_be_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(monkeypatch, LOG_LEVEL="debug").log_level == "DEBUG"
 
 
 def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,6 +97,7 @@ def test_every_mistake_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         ({"PUBLIC_URL": "https://example.org/"}, "PUBLIC_URL"),
         ({"REDIS_URL": "http://host"}, "REDIS_URL"),
         ({"TYPE_NAMES": "no json"}, "TYPE_NAMES"),
+        ({"EXTRA_APPS": "nowhere.at_all"}, "there is no module 'nowhere'"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(

@@ -11,7 +11,8 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.viewer import TASKS_START, Viewer
 from schema.ids import to_global_id
-from schema.pages import PAGE_SIZE, to_cursor
+from schema.limits import PAGE_SIZE
+from schema.pages import to_cursor
 from tasks import runs
 from tasks.context import Progress
 from tasks.models import File, Run
@@ -414,6 +415,24 @@ def test_a_page_costs_the_same_few_queries_however_many_runs(
     assert all(len(node["attempts"]) == 1 for node in nodes)
 
 
+def test_inputs_and_results_are_loaded_only_when_asked_for(
+    viewer: Viewer, ask: Ask, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    work(start(viewer))
+    for fields, is_loaded in (
+        ("id status task { name inputSchema } progress { done }", False),
+        ("inputJson", True),
+        ("... { resultJson }", True),
+        ("...f", True),
+    ):
+        query = f"{{ runs {{ nodes {{ {fields} }} }} }}"
+        fragment = " fragment f on Run { result { __typename } input { __typename } }"
+        with django_assert_num_queries(1) as queries:
+            answer = ask(query + (fragment if "...f" in fields else ""), viewer)
+        assert "errors" not in answer
+        assert ('"input",' in queries.captured_queries[0]["sql"]) is is_loaded
+
+
 def test_a_run_by_id_costs_one_query(
     viewer: Viewer, ask: Ask, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
@@ -430,3 +449,13 @@ def test_a_pruned_file_is_null_and_its_run_still_reads(viewer: Viewer, ask: Ask)
     assert ask(query, viewer, id=gid(run))["data"]["run"]["input"] == {"file": {"name": "a.csv"}}
     file.delete()
     assert ask(query, viewer, id=gid(run)) == {"data": {"run": {"input": {"file": None}}}}
+
+
+def test_one_answer_holds_so_many_bytes_of_inputs_and_results(viewer: Viewer, ask: Ask) -> None:
+    for _ in range(3):
+        start(viewer, "x" * 100_000)
+    many = "{ " + " ".join(f"a{n}: runs {{ nodes {{ inputJson }} }}" for n in range(30)) + " }"
+    answer = ask(many, viewer)
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {"QUERY_TOO_COMPLEX"}
+    few = ask("{ runs { nodes { inputJson input { __typename } } } }", viewer)
+    assert "errors" not in few

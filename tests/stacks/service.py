@@ -148,7 +148,7 @@ class Service:
 
 
 PARTS = {
-    "web": r"uvicorn backend\.asgi",
+    "web": r"-m backend\.web",
     "worker": r"manage\.py worker",
     "conductor": r"manage\.py conductor",
     "redis": r"(valkey|redis)-server",

@@ -3,9 +3,9 @@
 import codecs
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from tasks import Failure
 from tasks.definitions._profile.meter import Meter
@@ -29,7 +29,7 @@ def check_json_lines(path: Path, report: Meter) -> list[str]:
     keys: dict[str, None] = {}
     size, done = path.stat().st_size, 0
     with path.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(_lines(stream), 1):
             if line.strip(b" \t\r\n"):
                 row = _object(line, number)
                 if row.keys() - keys.keys():
@@ -42,6 +42,11 @@ def check_json_lines(path: Path, report: Meter) -> list[str]:
     if not keys:
         raise Failure('No line has a key: write {"name": value, ...}.', code="NO_COLUMNS")
     return list(keys)
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    """The lines, each cut where it is too long to be kept: `for line in stream` keeps any."""
+    return iter(lambda: stream.readline(MAX_LINE + 2), b"")
 
 
 def _refuse_case(keys: Iterable[str], number: int) -> None:
@@ -61,7 +66,7 @@ def refuse_repeated_keys(path: Path) -> None:
     """Find the first line whose object has a key twice, if there is one."""
 
     with path.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(_lines(stream), 1):
             if line.strip(b" \t\r\n") and json.loads(line, object_pairs_hook=_repeats):
                 raise _bad(number, "it has a key twice")
 

@@ -14,7 +14,7 @@ from tasks.definitions._profile.json_lines import (
 )
 from tasks.definitions._profile.meter import Meter
 from tasks.definitions._profile.models import TableFormat
-from tasks.definitions._profile.shape import check_columns, check_rows
+from tasks.definitions._profile.shape import check_cells, check_columns, check_rows
 from tasks.definitions._profile.short import short_json, short_text
 from tasks.definitions._profile.text import MAX_LINE, examine
 
@@ -99,6 +99,7 @@ def _load_json_lines(engine: Engine, source: Path, scratch: Path, ctx: Context) 
 def _load_parquet(engine: Engine, source: Path, report: Meter) -> Table:
     import duckdb
 
+    is_loading = False
     try:
         described = engine.rows(
             "DESCRIBE SELECT * FROM read_parquet(?, hive_partitioning = false)",
@@ -111,20 +112,27 @@ def _load_parquet(engine: Engine, source: Path, report: Meter) -> Table:
         columns = ", ".join(f"c{at}" for at in range(len(names)))
         source_sql = f"FROM read_parquet(?, hive_partitioning = false) AS file({columns})"
         (rows,) = engine.row(f"SELECT count(*) {source_sql}", [str(source)], report=report)
+        check_cells(rows, len(names))
         check_rows(rows)  # before loading: billions of rows fit into a small file
         values = ", ".join(
             f"{short_text(f'c{at}') if type_ == 'VARCHAR' else f'c{at}'} AS c{at}"
             for at, type_ in enumerate(stored)
         )
+        is_loading = True
         _create(engine, f"SELECT {values} {source_sql}", [str(source)], report)
     except duckdb.Error as error:
-        if isinstance(error, duckdb.IOException) and "Could not read enough" not in str(error):
-            raise  # the disk's fault, not the file's
+        if isinstance(error, duckdb.IOException) and _is_of_disk(str(error), is_loading):
+            raise
         raise Failure(
             "The Parquet file is damaged or incomplete: write it again, or upload it anew.",
             code="BAD_PARQUET",
         ) from None
     return Table(names, stored, rows)
+
+
+def _is_of_disk(message: str, is_loading: bool) -> bool:
+    """Whether the disk is at fault and not the file, as far as the message tells."""
+    return "space left" in message or (is_loading and "Could not read enough" not in message)
 
 
 def _create(engine: Engine, select: str, parameters: Sequence[object], report: Meter) -> int:

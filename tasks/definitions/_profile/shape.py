@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from tasks import Failure
 from tasks.context import INT_MAX
 
+MAX_CELLS = 500_000_000
 MAX_COLUMNS = 80  # so that the result stays below 64 KB whatever they hold
 
 
@@ -21,6 +22,15 @@ def check_rows(count: int) -> None:
     """Refuse more rows than GraphQL's Int can count."""
     if count > INT_MAX:
         raise Failure(f"The table has more than {INT_MAX} rows: split it.", code="TOO_MANY_ROWS")
+
+
+def check_cells(rows: int, columns: int) -> None:
+    """Refuse a small file that unfolds into more values than can be counted in minutes."""
+    if rows * columns > MAX_CELLS:
+        raise Failure(
+            f"The table has more than {MAX_CELLS} values ({rows} rows): split it.",
+            code="TABLE_TOO_LARGE",
+        )
 
 
 def checked_names(header: Sequence[str]) -> list[str]:

@@ -177,3 +177,40 @@ def test_introspection_can_be_off_for_everybody(query: str) -> None:
 
 def test_an_unknown_fragment_is_left_to_validation() -> None:
     admission.admit(parse("{ ...Unknown }"), introspection=True)
+
+
+def page(size: str, fields: int) -> str:
+    body = repeat("f#: id", fields)
+    return "{ runs" + size + " { nodes { " + body + " } } }"
+
+
+@pytest.mark.parametrize(
+    ("document", "is_refused"),
+    [
+        (page("(first: 100)", 29), False),
+        ("{ a: runs(first: 100) { nodes { id status } } }", False),
+        ("{" + repeat("a#: runs(first: 100) { nodes { id status } }", 19) + "}", False),
+        ("{" + repeat("a#: runs(first: 100) { nodes { id status } }", 20) + "}", True),
+        ("{" + repeat("a#: runs(last: $n) { edges { node { id } } }", 20) + "}", True),
+        ("{" + repeat("a#: runs(first: 999999999999) { nodes { id status } }", 20) + "}", True),
+        ("{" + repeat("a#: runs { nodes { id status } }", 29) + "}", False),
+        ("{" + repeat("a#: runs { nodes { ...F } }", 29) + "} fragment F on Run {"
+         + repeat("id", 8) + "}", True),
+    ],
+)  # fmt: skip
+def test_a_page_counts_as_often_as_it_has_items(document: str, is_refused: bool) -> None:
+    if not is_refused:
+        admission.admit(parse(document), introspection=True)
+        return
+    with pytest.raises(RequestRefused) as refused:
+        admission.admit(parse(document), introspection=True)
+    assert "in all items of its pages" in refused.value.errors[0]["message"]
+
+
+def test_a_document_of_many_lines_is_refused_before_it_is_parsed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(documents, "_parse", lambda text: pytest.fail("parsed"))
+    with pytest.raises(RequestRefused) as refused:
+        Documents(SCHEMA, introspection=True).get("{ hello }" + "\n" * 2_001)
+    assert refused.value.errors[0]["extensions"]["code"] == "QUERY_TOO_COMPLEX"

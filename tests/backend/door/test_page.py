@@ -33,7 +33,7 @@ def test_its_lines_name_the_host_that_was_asked(page: str) -> None:
 def test_its_queries_are_valid_in_this_service(page: str) -> None:
     documents = Documents(schema().graphql_schema, introspection=True)
     bodies = re.findall(r"-d '(\{.*?\})'</code>", html.unescape(page))
-    assert len(bodies) == 3
+    assert len(bodies) == 5
     for body in bodies:
         assert documents.get(json.loads(body)["query"])
 

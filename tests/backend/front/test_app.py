@@ -158,6 +158,19 @@ async def test_beyond_the_queue_the_answer_is_503_and_comes_at_once(make_front: 
     assert [(await task).status for task in held] == [200, 200]
 
 
+async def test_what_breaks_in_the_hop_is_masked_with_a_reference(
+    make_front: MakeFront, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        raise LookupError("secret")
+
+    exchange = await Exchange().run(make_front(broken))
+    assert (exchange.status, error_code(exchange)) == (500, "INTERNAL")
+    assert b"secret" not in exchange.body
+    reference = json.loads(exchange.body)["errors"][0]["message"].split()[-1].rstrip(".")
+    assert reference in caplog.text
+
+
 async def test_a_websocket_is_refused_before_it_is_accepted(make_front: MakeFront) -> None:
     sent: list[Any] = []
 

@@ -50,7 +50,11 @@ class Server:
         self.home = home
         self.log = home / "log"
         module = "tests.backend.front.served:application"
-        command = (sys.executable, "-m", "uvicorn", module, "--port", str(self.port))
+        serve = (
+            "import uvicorn; from backend.front.protocol import BoundedHttp;"
+            f"uvicorn.run({module!r}, port={self.port}, http=BoundedHttp, log_level='warning')"
+        )
+        command = (sys.executable, "-c", serve)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
         _wait_for(self.port, self.process, self.log)
@@ -200,3 +204,47 @@ HOSTILE_PATHS = {
 def test_a_hostile_path_is_no_server_error(server: Server, path: str) -> None:
     for method in ("GET", "PUT", "POST"):
         assert 400 <= server.http.request(method, path).status_code < 500
+
+
+def send(server: Server, *pieces: bytes) -> bytes:
+    """What comes back for these bytes until the server hangs up or is silent."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        try:
+            for piece in pieces:
+                connection.sendall(piece)
+            while chunk := connection.recv(65_536):
+                answer += chunk
+                if b"\r\n\r\n" in answer:
+                    break
+        except (ConnectionError, TimeoutError):
+            pass
+    return answer
+
+
+def test_endless_headers_are_cut_off(server: Server) -> None:
+    head = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+    assert send(server, head, *[b"a=b;" * 16_384] * 40) == b""
+    assert server.http.get("/healthz").status_code == 200
+
+
+def test_large_headers_are_refused(server: Server) -> None:
+    answer = server.http.get("/healthz", headers={"X-Large": "x" * 20_000})
+    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (
+        431,
+        "BAD_REQUEST",
+    )
+    assert server.http.get("/healthz", headers={"X-Large": "x" * 8_000}).status_code == 200
+
+
+@pytest.mark.parametrize("charset", ["rot13", "hex", "punycode", "utf-16"])
+def test_a_charset_that_is_none_is_refused_on_every_address(server: Server, charset: str) -> None:
+    for path in ("/?a=1", "/admin/login/?next=/x", "/uploads/x?signature=y", "/graphql?a=1"):
+        headers = {"Content-Type": f"text/csv; charset={charset}"}
+        assert server.http.get(path, headers=headers).status_code == 415
+
+
+def test_a_length_of_5000_digits_is_no_server_error(server: Server) -> None:
+    head = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Length: %s\r\n\r\n{}"
+    assert b" 500 " not in send(server, head % (b"0" * 5_000 + b"2"))
+    assert server.http.get("/healthz").status_code == 200

@@ -122,7 +122,7 @@ async def test_more_bytes_than_were_promised_are_refused(
     exchange = Exchange(**promise(7), headers=headers, chunks=[b"12345", b"678", b"9"])
     await exchange.run(make_front(storage))
     assert exchange.status == 413
-    assert json.loads(exchange.body)["errors"][0]["code"] == "BAD_REQUEST"
+    assert json.loads(exchange.body)["errors"][0]["code"] == "UPLOAD_MISMATCH"
     assert storage.given == []
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tasks import Context, Failure
 from tasks.definitions._profile import engine as engine_module
+from tasks.definitions._profile import shape
 from tasks.definitions._profile.engine import Engine
 from tasks.definitions._profile.meter import Meter
 from tasks.definitions._profile.models import (
@@ -140,3 +141,17 @@ def test_after_loading_no_query_can_reach_a_file(tmp_path: Path) -> None:
             engine.rows("SELECT * FROM read_csv(?)", [f"{tmp_path}/secret.csv"], report=report)
         with pytest.raises(duckdb.InvalidInputException):
             engine.rows("SET enable_external_access = true", report=report)
+
+
+def test_a_small_file_of_too_many_values_is_refused_before_it_is_loaded(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shape, "MAX_CELLS", 1_000)
+    with pytest.raises(Failure) as caught:
+        tables.parquet("SELECT 1 AS a, 2 AS b FROM range(501)")
+    assert caught.value.code == "TABLE_TOO_LARGE"
+
+
+def test_a_line_that_ends_in_a_lone_return_is_cut_where_it_is_too_long(tables: Tables) -> None:
+    failure = tables.refusal('{"a":1}\r' * 200_000, "t.jsonl")
+    assert failure.code in ("LINE_TOO_LONG", "BAD_JSON_LINE")

@@ -1,0 +1,70 @@
+"""A request's head may be neither endless nor never come."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from backend.front import protocol
+from backend.front.protocol import BoundedHttp
+
+
+async def alive(scope: object, receive: object, send: object) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
+    await send({"type": "http.response.body", "body": b"ok"})  # type: ignore[operator]
+
+
+@pytest.fixture
+async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    """A server whose clients have 0.3 s for a head."""
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
+    config, state = uvicorn.Config(alive, timeout_keep_alive=5), ServerState()
+    config.load()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: BoundedHttp(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def is_hung_up(reader: asyncio.StreamReader) -> bool:
+    try:
+        return await asyncio.wait_for(reader.read(), 2) == b""
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize("head", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_head_that_never_comes_to_its_end_is_given_up(port: int, head: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head)
+    assert await is_hung_up(reader)
+    writer.close()
+
+
+async def test_an_endless_head_is_given_up(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nX: ")
+    try:
+        for _ in range(20):
+            writer.write(b"x" * 65_536)
+            await writer.drain()
+    except ConnectionError:
+        return
+    assert await is_hung_up(reader)
+    writer.close()
+
+
+async def test_a_kept_connection_has_its_time_for_each_head(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(2):
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        assert b"ok" in await asyncio.wait_for(reader.read(100), 2)
+        await asyncio.sleep(0.5)  # idle between requests, as kept connections are
+    writer.write(b"GET / HTTP/1.1\r\nX: ")
+    assert await is_hung_up(reader)
+    writer.close()
