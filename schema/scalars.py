@@ -5,6 +5,7 @@ import decimal
 import re
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import graphene
@@ -37,10 +38,8 @@ class _Text(graphene.Scalar):
     @classmethod
     def parse_value(cls, value: Any) -> Any:
         if isinstance(value, str):
-            try:
+            with suppress(ValueError, OverflowError, decimal.InvalidOperation):
                 return cls.read(value)
-            except (ValueError, OverflowError, decimal.InvalidOperation):
-                pass
         raise GraphQLError(f"{cls.__name__} expects {cls.expects}.")
 
     @classmethod
