@@ -1,8 +1,6 @@
 """What a viewer reads: their own runs, page by page, and nothing of anybody else."""
 
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -12,48 +10,13 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from accounts.viewer import TASKS_START, Viewer
 from schema.ids import to_global_id
 from schema.limits import PAGE_SIZE
-from schema.pages import to_cursor
 from tasks import runs
-from tasks.context import Progress
 from tasks.models import File, Run
 from tasks.registry import REGISTRY
-from tasks.runs import Hold
 from tasks.status import Status
+from tests.schema.asking import Ask, code, gid, start, upload, work
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
-
-Ask = Callable[..., dict[str, Any]]
-PAGE = """query($first: Int, $after: String, $last: Int, $before: String, $filter: RunFilter) {
-  runs(first: $first, after: $after, last: $last, before: $before, filter: $filter) {
-    nodes { id }
-    edges { cursor node { id } }
-    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
-    totalCount
-  }
-}"""
-
-
-def start(viewer: Viewer, text: str = "one two", key: str | None = None) -> Run:
-    return runs.submit(viewer, REGISTRY["count_words"], {"text": text}, key).run
-
-
-def work(run: Run, status: Status = Status.SUCCEEDED) -> None:
-    claimed = runs.claim(run.pk, "host:1")
-    assert claimed is not None
-    assert claimed.token is not None
-    hold = Hold(claimed.pk, claimed.attempt, claimed.token)
-    result = {"words": 2, "longest": "one"} if status == Status.SUCCEEDED else None
-    error = None if result else {"code": "BROKEN", "message": "It broke."}
-    runs.finish(hold, status, result=result, error=error, progress=Progress(1, 4, "counting"))
-
-
-def gid(row: Any) -> str:
-    return to_global_id(type(row).__name__, row.pk)
-
-
-def code(answer: dict[str, Any]) -> str:
-    (error,) = answer["errors"]
-    return str(error["extensions"]["code"])
 
 
 def test_a_finished_run_reads_as_the_contract_says(viewer: Viewer, ask: Ask) -> None:
@@ -218,119 +181,6 @@ def test_tasks_are_a_catalogue_with_json_schema(viewer: Viewer, ask: Ask) -> Non
     assert ask('{ task(name: "nothing") { name } }', viewer) == {"data": {"task": None}}
 
 
-def test_pages_walk_the_whole_list_forward(viewer: Viewer, ask: Ask) -> None:
-    newest_first = [gid(start(viewer)) for _ in range(7)][::-1]
-    seen, after = [], None
-    while True:
-        page = ask(PAGE, viewer, first=3, after=after)["data"]["runs"]
-        assert page["totalCount"] == 7
-        assert [edge["node"]["id"] for edge in page["edges"]] == [n["id"] for n in page["nodes"]]
-        assert page["pageInfo"]["hasPreviousPage"] is (after is not None)
-        seen += [node["id"] for node in page["nodes"]]
-        after = page["pageInfo"]["endCursor"]
-        if not page["pageInfo"]["hasNextPage"]:
-            break
-    assert seen == newest_first
-
-
-def test_pages_walk_the_whole_list_backward(viewer: Viewer, ask: Ask) -> None:
-    newest_first = [gid(start(viewer)) for _ in range(7)][::-1]
-    seen: list[str] = []
-    before = None
-    while True:
-        page = ask(PAGE, viewer, last=3, before=before)["data"]["runs"]
-        assert page["pageInfo"]["hasNextPage"] is (before is not None)
-        seen = [node["id"] for node in page["nodes"]] + seen
-        before = page["pageInfo"]["startCursor"]
-        if not page["pageInfo"]["hasPreviousPage"]:
-            break
-    assert seen == newest_first
-
-
-def test_a_page_stays_right_while_rows_come(viewer: Viewer, ask: Ask) -> None:
-    older = [gid(start(viewer)) for _ in range(4)][::-1]
-    first = ask(PAGE, viewer, first=2)["data"]["runs"]
-    start(viewer)
-    second = ask(PAGE, viewer, first=2, after=first["pageInfo"]["endCursor"])["data"]["runs"]
-    assert [node["id"] for page in (first, second) for node in page["nodes"]] == older
-
-
-def test_an_empty_list_has_no_cursors(viewer: Viewer, ask: Ask) -> None:
-    assert ask(PAGE, viewer)["data"]["runs"] == {
-        "nodes": [],
-        "edges": [],
-        "pageInfo": {
-            "hasNextPage": False,
-            "hasPreviousPage": False,
-            "startCursor": None,
-            "endCursor": None,
-        },
-        "totalCount": 0,
-    }
-
-
-def test_twenty_is_the_default_and_zero_is_allowed(viewer: Viewer, ask: Ask) -> None:
-    for _ in range(21):
-        start(viewer)
-    assert len(ask(PAGE, viewer)["data"]["runs"]["nodes"]) == 20
-    none = ask(PAGE, viewer, first=0)["data"]["runs"]
-    assert (none["nodes"], none["pageInfo"]["hasNextPage"]) == ([], True)
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        {"first": -1},
-        {"first": 101},
-        {"last": -1},
-        {"last": 101},
-        {"first": 1, "last": 1},
-        {"after": "x"},
-        {"after": ""},
-        {"before": "ü"},
-        {"after": to_global_id("Run", uuid4())},
-        {"after": to_cursor("not-a-uuid")},
-    ],
-)
-def test_a_bad_page_is_an_error_and_never_page_one(
-    viewer: Viewer, ask: Ask, page: dict[str, Any]
-) -> None:
-    answer = ask(PAGE, viewer, **page)
-    assert code(answer) == "BAD_USER_INPUT"
-    assert answer["data"] is None
-
-
-def test_filters_hold_together(viewer: Viewer, ask: Ask) -> None:
-    done, failed, waiting = (start(viewer) for _ in range(3))
-    work(done)
-    work(failed, Status.FAILED)
-    Run.objects.filter(pk=done.pk).update(created_at=timezone.now() - timedelta(days=2))
-    day_ago = (timezone.now() - timedelta(days=1)).isoformat()
-
-    def found(**filter: Any) -> set[str]:
-        page = ask(PAGE, viewer, filter=filter)["data"]["runs"]
-        assert page["totalCount"] == len(page["nodes"])
-        return {node["id"] for node in page["nodes"]}
-
-    assert found() == {gid(done), gid(failed), gid(waiting)}
-    assert found(isFinal=True) == {gid(done), gid(failed)}
-    assert found(isFinal=False) == {gid(waiting)}
-    assert found(statuses=["FAILED", "QUEUED"]) == {gid(failed), gid(waiting)}
-    assert found(statuses=[]) == set()
-    assert found(tasks=["count_words"], statuses=["SUCCEEDED"]) == {gid(done)}
-    assert found(tasks=["nothing"]) == set()
-    assert found(createdFrom=day_ago) == {gid(failed), gid(waiting)}
-    assert found(createdBefore=day_ago) == {gid(done)}
-    moment = Run.objects.get(pk=waiting.pk).created_at.isoformat()
-    assert gid(waiting) in found(createdFrom=moment)
-    assert gid(waiting) not in found(createdBefore=moment)
-    assert found(tasks=["a\0", "\ud800"]) == set()
-
-
-def test_a_filter_of_too_many_words_is_refused(viewer: Viewer, ask: Ask) -> None:
-    assert code(ask(PAGE, viewer, filter={"tasks": ["x"] * 101})) == "BAD_USER_INPUT"
-
-
 @pytest.mark.parametrize("last", [-1, 101])
 def test_attempts_are_bounded(viewer: Viewer, ask: Ask, last: int) -> None:
     query = "query($id: ID!, $n: Int!) { run(id: $id) { attempts(last: $n) { number } } }"
@@ -380,19 +230,6 @@ def test_a_row_that_outlived_its_declaration_still_answers(viewer: Viewer, ask: 
         "mutationName": "goneTask",
         "inputSchema": {},
     }
-
-
-def upload(viewer: Viewer) -> File:
-    return File.objects.create(
-        owner_id=viewer.user_id,
-        name="a.csv",
-        content_type="text/csv",
-        size=3,
-        upload_until=timezone.now(),
-        ready_at=timezone.now(),
-        storage_name="a",
-        sha256="0" * 64,
-    )
 
 
 def test_a_page_costs_the_same_few_queries_however_many_runs(
