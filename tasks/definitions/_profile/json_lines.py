@@ -12,6 +12,7 @@ from tasks.definitions._profile.meter import Meter
 from tasks.definitions._profile.shape import check_columns
 from tasks.definitions._profile.text import MAX_LINE, too_long
 
+MAX_LEVELS = 100  # of lists and objects in each other
 _EVERY = 10_000  # lines between two reports
 
 
@@ -91,9 +92,25 @@ def _object(line: bytes, number: int) -> dict[str, Any]:
         raise _bad(number, f"{error.msg} at column {error.colno}") from None
     except ValueError as error:
         raise _bad(number, str(error)) from None
+    # DuckDB follows 128 levels; how far Python's decoder goes differs by its version.
+    if line.count(b"{") + line.count(b"[") > MAX_LEVELS and _is_deeper(value, MAX_LEVELS):
+        raise _bad(number, "it is nested too deeply")
     if not isinstance(value, dict):
         raise _bad(number, 'it is valid JSON, but no object such as {"name": 1}')
     return value
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects stand in each other more than so many times."""
+    level = [value]
+    for _ in range(levels + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return bool(level)
 
 
 def _bad(line: int, reason: str) -> Failure:
