@@ -14,6 +14,8 @@ from schema.build import schema, sdl
 
 _door = Door(schema().graphql_schema, introspection=settings.INTROSPECTION)
 
+handler400 = "backend.refusals.bad_request"
+
 urlpatterns = [
     path("", RedirectView.as_view(url="/graphql")),
     path("graphql", GraphQLView(_door), name="graphql"),

@@ -11,9 +11,10 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
 from backend.asgi import application  # sets Django up, which the urls need
+from backend.urls import handler400
 from backend.urls import urlpatterns as real
 
-__all__ = ["application", "urlpatterns"]
+__all__ = ["application", "handler400", "urlpatterns"]
 
 settings.ROOT_URLCONF = __name__
 

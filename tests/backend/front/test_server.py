@@ -179,6 +179,9 @@ def test_server_headers_are_sent_once(server: Server) -> None:
 def test_a_foreign_host_is_refused(server: Server) -> None:
     response = server.http.get("/graphql", headers={"Host": "evil.example"})
     assert response.status_code == 400
+    (error,) = response.json()["errors"]
+    assert "ALLOWED_HOSTS" in error["message"]
+    assert "evil" not in response.text
 
 
 def test_a_websocket_is_refused(server: Server) -> None:
