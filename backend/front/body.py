@@ -15,6 +15,7 @@ class Intake:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
         declared = header(scope, b"content-length")
+        # Only to refuse early: what comes is counted. Python reads no number of 5,000 digits.
         self.declared = int(declared[-18:]) if declared is not None and declared.isdigit() else 0
         self.ended = False
 
