@@ -9,7 +9,8 @@ from celery import Celery
 from django.conf import settings
 from kombu import Queue
 
-from tasks.broker import QUEUE
+from tasks.broker import declared_queues, queue_names
+from tasks.options import DEFAULT_QUEUE
 
 _REDIS = {
     "visibility_timeout": 300,
@@ -18,6 +19,7 @@ _REDIS = {
     "socket_connect_timeout": 2,
     "socket_keepalive": True,
     "global_keyprefix": "downbeat:",
+    "queue_order_strategy": "priority",  # in the order in which a worker names its queues
 }
 _AMQP = {"confirm_publish": True, "read_timeout": 10, "write_timeout": 10}
 
@@ -33,14 +35,8 @@ def _configuration() -> dict[str, Any]:
         "broker_connection_max_retries": None,
         # No exchange is named: knocks go through the default one, which routes by queue name and
         # has no binding to lose.
-        "task_queues": [
-            Queue(
-                QUEUE,
-                routing_key=QUEUE,
-                queue_arguments={"x-queue-type": "quorum"} if is_amqp else None,
-            )
-        ],
-        "task_default_queue": QUEUE,
+        "task_queues": [_queue(name, is_amqp) for name in queue_names(declared_queues())],
+        "task_default_queue": queue_names([DEFAULT_QUEUE])[1],
         "task_acks_late": False,
         "task_ignore_result": True,
         "task_serializer": "json",
@@ -55,6 +51,11 @@ def _configuration() -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "CELERY_DB_REUSE_MAX": 10_000,  # keep the child's database connection between runs
     }
+
+
+def _queue(name: str, is_amqp: bool) -> Queue:
+    arguments = {"x-queue-type": "quorum"} if is_amqp else None
+    return Queue(name, routing_key=name, queue_arguments=arguments)
 
 
 app = Celery("downbeat", set_as_current=True)

@@ -107,6 +107,15 @@ class Config(BaseSettings):
     recover_seconds: float = Field(
         5, gt=0, description="Time between two searches for runs whose worker died."
     )
+    cancel_grace_seconds: float = Field(
+        10, ge=0, description="Time for a running task to notice a cancel; then its process ends."
+    )
+    shutdown_seconds: float = Field(
+        25, ge=0, description="Time for running work at SIGTERM; then it is given back."
+    )
+    retention_days: int = Field(
+        30, ge=0, description="Days that final runs and unused uploads are kept; 0: for ever."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The least severe line that is logged."
     )

@@ -11,7 +11,7 @@ from schema.ids import key_of, to_global_id
 from schema.names import mutation_name, payload_name, type_name
 from schema.run import TASK_TYPES, Run, file_ids, typed_result
 from schema.scalars import URL, BigInt, DateTime
-from tasks import files, models, runs
+from tasks import files, models, submission
 from tasks.exceptions import Refused
 from tasks.registry import REGISTRY, Task
 from tasks.shapes import leaves
@@ -139,7 +139,8 @@ def _start(task: Task) -> Callable[..., dict[str, Any]]:
         viewer = info.context.signed_in
         data = _with_file_keys(task, input or {})
         try:
-            done = runs.submit(viewer, task, data, (options or {}).get("idempotency_key"))
+            key = (options or {}).get("idempotency_key")
+            done = submission.submit(viewer, task, data, submission.RunOptions(key))
         except Refused as refused:
             errors = [user_error(each) for each in refused.problems]
             return {"run": None, "replayed": False, "errors": errors}

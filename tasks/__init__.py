@@ -1,7 +1,7 @@
 """The authors' door: everything a task definition needs comes from here."""
 
 from tasks.context import Context, File
-from tasks.exceptions import Failure
+from tasks.exceptions import Failure, Retry, Stopped, TimeLimit
 from tasks.registry import task
 
-__all__ = ["Context", "Failure", "File", "task"]
+__all__ = ["Context", "Failure", "File", "Retry", "Stopped", "TimeLimit", "task"]

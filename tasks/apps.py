@@ -2,7 +2,9 @@
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.db.models.signals import post_migrate
 
+from tasks import guard
 from tasks.discovery import discover
 
 
@@ -11,3 +13,4 @@ class TasksConfig(AppConfig):
 
     def ready(self) -> None:
         discover(settings.TASK_PACKAGES)
+        post_migrate.connect(guard.install, sender=self)

@@ -11,7 +11,9 @@ import queue
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
+from typing import Self
 from uuid import UUID
 
 from celery import Celery
@@ -22,13 +24,50 @@ from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError as BrokerError
 
 from tasks.models import Run
-from tasks.status import Status
+from tasks.options import DEFAULT_QUEUE
+from tasks.registry import REGISTRY
+from tasks.status import Priority, Status
 
 log = logging.getLogger("downbeat.broker")
 
-QUEUE = "downbeat"
 CAPACITY = 10_000
 AWAY_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Knock:
+    """What a worker is told: look at this run of this task."""
+
+    task: str
+    run_id: UUID
+    priority: Priority
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        return cls(run.task, run.pk, Priority(run.priority))
+
+    @property
+    def queue(self) -> str:
+        """The queue of the task as declared here; the default one for a task unknown here."""
+        declared = REGISTRY.get(self.task)
+        return queue_name(declared.options.queue if declared else DEFAULT_QUEUE, self.priority)
+
+
+def queue_name(queue: str, priority: Priority) -> str:
+    """The broker's name of a declared queue: one for each priority, so that both brokers agree."""
+    suffix = "" if priority is Priority.NORMAL else f".{priority.name.lower()}"
+    return f"downbeat.{queue}{suffix}"
+
+
+def queue_names(queues: Iterable[str]) -> list[str]:
+    """The broker's names of these declared queues, the most urgent first."""
+    names = sorted(set(queues))
+    return [queue_name(name, level) for level in sorted(Priority, reverse=True) for name in names]
+
+
+def declared_queues() -> list[str]:
+    """The queues that the declared tasks name."""
+    return sorted({DEFAULT_QUEUE, *(task.options.queue for task in REGISTRY.values())})
 
 
 @cache
@@ -38,10 +77,16 @@ def app() -> Celery:
     return found
 
 
-def publish(task: str, run_id: UUID) -> None:
+def publish(knock: Knock) -> None:
     """Knock now; raises BrokerError when the broker does not take it."""
+    run_id = str(knock.run_id)
     app().send_task(
-        task, args=(str(run_id),), queue=QUEUE, task_id=str(run_id), retry=False, ignore_result=True
+        knock.task,
+        args=(run_id,),
+        queue=knock.queue,
+        task_id=run_id,
+        retry=False,
+        ignore_result=True,
     )
 
 
@@ -64,7 +109,7 @@ class Knocker:
     """A bounded queue of knocks and the one thread that publishes them, started when first used."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        self._knocks: queue.Queue[tuple[str, UUID]] = queue.Queue(capacity)
+        self._knocks: queue.Queue[Knock] = queue.Queue(capacity)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._away_until = 0.0
@@ -74,10 +119,10 @@ class Knocker:
         """Whether a knock given now has good hope to be published."""
         return not self._knocks.full() and time.monotonic() >= self._away_until
 
-    def knock(self, task: str, run_id: UUID) -> None:
+    def knock(self, knock: Knock) -> None:
         """Publish soon; never waits, and drops the knock when the queue is full."""
         try:
-            self._knocks.put_nowait((task, run_id))
+            self._knocks.put_nowait(knock)
         except queue.Full:
             self.dropped += 1
             return
@@ -98,12 +143,12 @@ class Knocker:
 
     def _work(self) -> None:
         while True:
-            task, run_id = self._knocks.get()
+            knock = self._knocks.get()
             try:
-                publish(task, run_id)
+                publish(knock)
             except Exception as error:
                 # Whatever went wrong, the run's row stands and the conductor rings again.
-                self._give_up(run_id, error)
+                self._give_up(knock.run_id, error)
 
     def _give_up(self, run_id: UUID, error: Exception) -> None:
         """The broker is away: hand this knock and all that wait to the conductor."""
@@ -116,7 +161,7 @@ class Knocker:
         waiting: list[UUID] = []
         while True:
             try:
-                waiting.append(self._knocks.get_nowait()[1])
+                waiting.append(self._knocks.get_nowait().run_id)
             except queue.Empty:
                 return waiting
 
@@ -141,4 +186,15 @@ def _forget_thread() -> None:
 
 os.register_at_fork(after_in_child=_forget_thread)
 
-__all__ = ["KNOCKER", "QUEUE", "BrokerError", "Knocker", "app", "make_due", "ping", "publish"]
+__all__ = [
+    "KNOCKER",
+    "BrokerError",
+    "Knock",
+    "Knocker",
+    "app",
+    "declared_queues",
+    "make_due",
+    "ping",
+    "publish",
+    "queue_names",
+]

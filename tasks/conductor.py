@@ -7,12 +7,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from django import db
 from django.conf import settings
 
 from tasks import broker, runs
 from tasks.runs import BATCH
+from tasks.status import Priority
 
 log = logging.getLogger("downbeat.conductor")
 
@@ -48,6 +50,7 @@ class Conductor:
 
     def tick(self) -> None:
         """One round: everything that is due by now."""
+        self._repeat(runs.expire)
         self._repeat(runs.start_due)
         if self._may_recover():
             self._repeat(self._recover)
@@ -56,7 +59,8 @@ class Conductor:
             broker.ping()
             runs.make_all_due()
             self._broker_forgot = False
-        self._repeat(runs.ring)
+        for priority in sorted(Priority, reverse=True):
+            self._repeat(partial(runs.ring, priority))
 
     def _may_recover(self) -> bool:
         """At its own pace, and once the database has answered for a whole lease.
@@ -73,7 +77,7 @@ class Conductor:
 
     def _repeat(self, step: Callable[[], int]) -> None:
         """Again while batches come back full, so that nothing due waits for the next tick."""
-        while step() == BATCH and not self._done.is_set():
+        while not self._done.is_set() and step() == BATCH:
             pass
 
     def _recover(self) -> int:

@@ -5,7 +5,7 @@ executor gives a `Context` whose `Backing` is the live run.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol, Self, TypeVar
@@ -15,10 +15,13 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
-from tasks.text import cleaned
+from tasks.status import Level
+from tasks.text import cleaned, is_text
 
 T = TypeVar("T")
 
+LINE_LENGTH = 2_000
+KEY_LENGTH = 200
 INT_MAX = 2**31 - 1  # GraphQL's Int; https://spec.graphql.org/October2021/#sec-Int
 
 
@@ -28,6 +31,13 @@ class Progress(NamedTuple):
     done: int
     total: int | None = None
     message: str | None = None
+
+
+class LogLine(NamedTuple):
+    """One line that a task wrote for the readers of its run."""
+
+    message: str
+    level: Level = Level.INFO
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,16 @@ class Backing(Protocol):
     progress: Progress | None
 
     def check(self) -> None:
-        """Raise Fenced when this attempt must stop."""
+        """Raise Stopped (Fenced, Canceled, Released) when this attempt must stop."""
+
+    def log(self, line: LogLine) -> None:
+        """Keep the line with the run."""
+
+    def effect(self, key: str, act: Callable[[str], Any]) -> Any:
+        """What `act` returned, now or in an earlier attempt."""
+
+    def once(self, key: str, act: Callable[[], Any]) -> Any:
+        """What `act` returned, now or in an earlier attempt."""
 
     def open(self, file: File) -> BinaryIO:
         """The file's bytes, to be closed by the caller."""
@@ -96,13 +115,26 @@ class Backing(Protocol):
 
 
 class InMemory:
-    """The backing of a bare Context: remembers the last progress, reads local files."""
+    """The backing of a bare Context: remembers progress, lines and effects, reads local files."""
 
     def __init__(self) -> None:
         self.progress: Progress | None = None
+        self.lines: list[LogLine] = []
+        self._effects: dict[str, Any] = {}
 
     def check(self) -> None:
         """Nothing can take a run away that nobody holds."""
+
+    def log(self, line: LogLine) -> None:
+        self.lines.append(line)
+
+    def effect(self, key: str, act: Callable[[str], Any]) -> Any:
+        if key not in self._effects:
+            self._effects[key] = act(f"run:{key}")
+        return self._effects[key]
+
+    def once(self, key: str, act: Callable[[], Any]) -> Any:
+        return self.effect(key, lambda _: act())
 
     def open(self, file: File) -> BinaryIO:
         return self._local(file).open("rb")
@@ -133,7 +165,7 @@ class Context:
 
         `done` and `total` count anything from 0 to 2^31-1 (count larger things in larger units,
         else ValueError); the message is cut at 200 characters. Also a point where a lost lease is
-        noticed (Fenced).
+        noticed (Fenced), and a cancel (Canceled).
         """
         if not 0 <= done <= INT_MAX or (total is not None and not 0 <= total <= INT_MAX):
             raise ValueError("Progress counts from 0 to 2147483647: use a larger unit.")
@@ -152,8 +184,41 @@ class Context:
             self.progress(done, total, message)
 
     def check(self) -> None:
-        """Raise Fenced when this attempt must stop. Call it in long loops that report nothing."""
+        """Raise Stopped when this attempt must stop: canceled, fenced, or its worker shuts down.
+
+        Call it in long loops that report nothing. Let what it raises pass; clean up in `finally`.
+        """
         self._backing.check()
+
+    def log(self, message: str, level: Level | str = Level.INFO) -> None:
+        """Write a line for the run's readers, as an event of kind LOGGED; cut at 2,000 characters.
+
+        `level` is DEBUG, INFO, WARNING or ERROR. An attempt may write 1,000 lines; what comes
+        after them is dropped, and one last line says so. No place for secrets.
+        """
+        level = Level[level.upper()] if isinstance(level, str) else Level(level)
+        self._backing.log(LogLine(cleaned(str(message)[:LINE_LENGTH]), level))
+
+    def effect(self, key: str, act: Callable[[str], T]) -> T:
+        """Do something to the outside world under a key of this run, such as "charge".
+
+        `act` is called with an idempotency key to hand on to the other side, and returns a JSON
+        value. If an earlier attempt has done it, `act` is not called and its value is given back.
+        Raise Failure or Retry inside `act` when it is sure that nothing happened; after any other
+        exception, or a death in the middle, it may have happened: a task with on_lost="park" is
+        then not performed again, and one with "rerun" says mayHaveRepeated when it does it again.
+        """
+        _check_key(key)
+        return self._backing.effect(key, act)  # type: ignore[no-any-return]
+
+    def once(self, key: str, act: Callable[[], T]) -> T:
+        """Change Downbeat's own database exactly once in the life of the run.
+
+        `act` runs in a transaction that commits only if this attempt still holds the run, together
+        with the mark that it was done; it returns a JSON value, which later attempts are given.
+        """
+        _check_key(key)
+        return self._backing.once(key, act)  # type: ignore[no-any-return]
 
     def open(self, file: File) -> BinaryIO:
         """The bytes of an input file, as a binary stream to be closed by the caller."""
@@ -162,3 +227,8 @@ class Context:
     def path(self, file: File) -> contextlib.AbstractContextManager[Path]:
         """The input file as a path on this machine: `with ctx.path(file) as path:`."""
         return self._backing.path(file)
+
+
+def _check_key(key: str) -> None:
+    if not isinstance(key, str) or not 1 <= len(key) <= KEY_LENGTH or not is_text(key):
+        raise ValueError(f"The key of an effect is a text of 1 to {KEY_LENGTH} characters.")

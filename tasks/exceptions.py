@@ -59,5 +59,33 @@ class Failure(DownbeatError):
         self.code = str(code)
 
 
-class Fenced(DownbeatError):
-    """This worker no longer holds the run: another attempt may be under way, so stop."""
+class Retry(DownbeatError):
+    """Raised by a task that wants another attempt, after `in_seconds` or the task's own backoff.
+
+    It spends one of the task's retries; when none is left, the run ends as FAILED with `message`.
+    """
+
+    def __init__(self, message: str = "Try again.", *, in_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.message = str(message)
+        self.in_seconds = in_seconds
+
+
+class TimeLimit(DownbeatError):
+    """Raised inside a task when its soft_time_limit has passed: finish at once, or clean up."""
+
+
+class Stopped(BaseException):
+    """This attempt must stop now. No Exception, so that no `except Exception` keeps it going."""
+
+
+class Fenced(Stopped):
+    """This worker no longer holds the run: another attempt may be under way."""
+
+
+class Canceled(Stopped):
+    """Somebody asked to cancel the run."""
+
+
+class Released(Stopped):
+    """The worker shuts down: the run goes back to be performed by another one."""

@@ -6,7 +6,7 @@ import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 from uuid import UUID
@@ -15,6 +15,8 @@ from django.conf import settings
 from django.core import signing
 from django.core.files.base import File as Content
 from django.core.files.storage import default_storage
+from django.db.models import DateTimeField, Value
+from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils import timezone
 
 from accounts.keys import uuid7
@@ -163,6 +165,14 @@ def find(ids: Iterable[UUID], owner_id: UUID | None = None) -> dict[UUID, File]:
     return {
         file.pk: file for file in (rows if owner_id is None else rows.filter(owner_id=owner_id))
     }
+
+
+def will_be_used(keys: Iterable[UUID], run_at: datetime | None) -> None:
+    """Remember that a run needs these files, now or at its time: no upload is pruned before."""
+    if wanted := list(keys):
+        when = Value(run_at, DateTimeField()) if run_at else Now()
+        latest = Greatest(Coalesce("used_at", when), when)
+        File.objects.filter(pk__in=wanted).update(used_at=latest)
 
 
 def keys_in(value: Any, shape: Shape) -> Iterator[UUID]:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.keys import uuid7
 from accounts.viewer import RUNS_READ, Viewer
 from tasks.registry import REGISTRY, Task
-from tasks.status import OnLost, Outcome, Status
+from tasks.status import Kind, OnLost, Outcome, Priority, Status
 
 M = TypeVar("M", bound=models.Model)
 
@@ -37,8 +37,26 @@ class Run(models.Model):
     input = models.JSONField()
     input_hash = models.CharField(max_length=64)
     idempotency_key = models.CharField(max_length=200, null=True)  # noqa: DJ001 - no key is no text
+    rerun_of = models.UUIDField(null=True, help_text="The run that this one repeats; no link.")
+
+    # What the declaration said when the run was asked for. A column that comes later has a
+    # db_default, because yesterday's code goes on inserting rows during a deploy.
     on_lost = models.CharField(max_length=5, choices=[(o.value, o.name) for o in OnLost])
     max_failures = models.PositiveSmallIntegerField()
+    is_gated = models.BooleanField(
+        default=False, db_default=False, help_text="All effects are inside ctx.effect or ctx.once."
+    )
+    is_unique = models.BooleanField(
+        default=False, db_default=False, help_text="No second open run with the same input."
+    )
+    priority = models.PositiveSmallIntegerField(
+        default=Priority.NORMAL.value,
+        db_default=Priority.NORMAL.value,
+        choices=[(p.value, p.name) for p in Priority],
+    )
+    tags = models.JSONField(default=list, db_default=[])
+    run_at = models.DateTimeField(null=True, help_text="Not before this time.")
+    expires_at = models.DateTimeField(null=True, help_text="The latest first start.")
 
     status = models.CharField(max_length=10, choices=[(s.value, s.name) for s in Status])
     revision = models.PositiveIntegerField(default=1, help_text="Rises with every visible change.")
@@ -48,12 +66,18 @@ class Run(models.Model):
     lease_until = models.DateTimeField(null=True)
     ring_at = models.DateTimeField(null=True, help_text="When the conductor looks at it again.")
     rings = models.PositiveIntegerField(default=0)
+    cancel_requested_at = models.DateTimeField(null=True)
+    may_have_repeated = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="An attempt was cut off, or an effect's outcome unknown, and it was done again.",
+    )
 
     progress_done = models.PositiveIntegerField(null=True)
     progress_total = models.PositiveIntegerField(null=True)
     progress_message = models.CharField(max_length=200, null=True)  # noqa: DJ001
     result = models.JSONField(null=True)
-    error = models.JSONField(null=True, help_text="code, message and attempt.")
+    error = models.JSONField(null=True, help_text="code, message and retryable.")
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, help_text="Start of the first attempt.")
     finished_at = models.DateTimeField(null=True)
@@ -66,13 +90,18 @@ class Run(models.Model):
                 fields=["owner", "task", "idempotency_key"],
                 condition=models.Q(idempotency_key__isnull=False),
                 name="run_idempotency_key",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["owner", "task", "input_hash"],
+                condition=models.Q(is_unique=True, status__in=["SCHEDULED", "QUEUED", "RUNNING"]),
+                name="run_unique_input",
+            ),
         ]
         indexes: ClassVar = [
             models.Index(
-                fields=["ring_at", "id"],
+                fields=["priority", "ring_at", "id"],
                 condition=models.Q(status__in=["QUEUED", "SCHEDULED"]),
-                name="run_ring",
+                name="run_due",
             ),
             models.Index(fields=["id"], condition=models.Q(status="RUNNING"), name="run_running"),
             models.Index(fields=["owner", "-id"], name="run_owner"),
@@ -90,6 +119,13 @@ class Run(models.Model):
     @property
     def is_final(self) -> bool:
         return Status(self.status).is_final
+
+    @property
+    def shown_status(self) -> Status:
+        """The status as clients see it: RUNNING with a cancel asked for is CANCELING."""
+        if self.status == Status.RUNNING and self.cancel_requested_at is not None:
+            return Status.CANCELING
+        return Status(self.status)
 
     @property
     def declaration(self) -> Task | None:
@@ -123,7 +159,8 @@ class Event(models.Model):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events", db_index=False)
     number = models.PositiveIntegerField()
     at = models.DateTimeField()
-    kind = models.CharField(max_length=16)
+    kind = models.CharField(max_length=16, choices=[(k.value, k.name) for k in Kind])
+    level = models.PositiveSmallIntegerField(null=True, help_text="Of a log line.")
     attempt = models.PositiveIntegerField(null=True)
     message = models.TextField(default="")
 
@@ -131,12 +168,34 @@ class Event(models.Model):
         return f"{self.kind} {self.number} of {self.run_id}"
 
 
+class Effect(models.Model):
+    """Something a run did outside itself: begun, and known to be done once `done_at` is set."""
+
+    pk = models.CompositePrimaryKey("run_id", "key")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="effects", db_index=False)
+    key = models.CharField(max_length=200)
+    attempt = models.PositiveIntegerField(help_text="The attempt that began it last.")
+    begun_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True)
+    value = models.JSONField(null=True, help_text="What it returned.")
+
+    def __str__(self) -> str:
+        return f"effect {self.key} of {self.run_id}"
+
+
 class File(models.Model):
-    """Bytes in the storage, and the promise of them before they are uploaded."""
+    """Bytes in the storage: an upload, promised before it comes, or saved by a run."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="files"
+    )
+    run = models.ForeignKey(
+        Run,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="files",
+        help_text="The run that saved it; null for an upload.",
     )
     name = models.CharField(max_length=255)
     content_type = models.CharField(max_length=127)
@@ -146,6 +205,9 @@ class File(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     upload_until = models.DateTimeField()
     ready_at = models.DateTimeField(null=True)
+    used_at = models.DateTimeField(
+        null=True, help_text="When a run last needed it, or will: an upload is kept from then on."
+    )
 
     objects = OwnedQuerySet["File"].as_manager()
 
@@ -165,12 +227,22 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
         patience = timedelta(seconds=3 * settings.HEARTBEAT_SECONDS)
         return self.filter(heartbeat_at__gt=Now() - patience)
 
+    def known_tasks(self) -> set[str]:
+        """The tasks that some living worker takes."""
+        return {task for tasks in self.alive().values_list("tasks", flat=True) for task in tasks}
+
 
 class Worker(models.Model):
-    """A worker's sign of life."""
+    """A worker's sign of life, and what it takes."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=200)
+    tasks = models.JSONField(default=list, db_default=[], help_text="The tasks it takes.")
+    slots = models.PositiveIntegerField(
+        default=1, db_default=1, help_text="Runs it performs at once."
+    )
+    busy = models.PositiveIntegerField(default=0, db_default=0, help_text="Slots in use.")
+    claimed_at = models.DateTimeField(null=True, help_text="When it last took a run.")
     started_at = models.DateTimeField(default=timezone.now)
     heartbeat_at = models.DateTimeField(default=timezone.now)
 

@@ -5,7 +5,7 @@ import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
@@ -13,13 +13,12 @@ from pydantic_core import to_json, to_jsonable_python
 
 from tasks.context import Context, File
 from tasks.exceptions import DeclarationError
+from tasks.options import GivenOptions, Options, read_options
 from tasks.shapes import Model, ShapeReader, UnsupportedHint, check_name, flaws
-from tasks.status import OnLost
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 RESERVED_VERBS = ("cancel", "rerun", "start", "create", "update", "delete", "pause", "resume")
-MAX_RETRIES = 100
 
 
 @dataclass(frozen=True)
@@ -29,15 +28,9 @@ class Task:
     name: str
     description: str
     function: Callable[..., Any] = field(repr=False)
-    on_lost: OnLost
-    retries: int
+    options: Options
     input: Model
     result: Model | None
-
-    @property
-    def max_failures(self) -> int:
-        """How many failed or lost attempts end a run for good."""
-        return self.retries + 1
 
     @property
     def place(self) -> str:
@@ -79,12 +72,12 @@ class Registry(Mapping[str, Task]):
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def declare(self, function: Callable[..., Any], on_lost: Any, retries: Any) -> Task:
+    def declare(self, function: Callable[..., Any], **options: Any) -> Task:
         """Check the declaration and remember it, or raise DeclarationError."""
         where = f"{inspect.getsourcefile(function)}: {function.__name__}"
         try:
-            task = self._read(function, on_lost, retries)
-        except (_Flaw, UnsupportedHint, PydanticUserError, NameError) as flaw:
+            task = self._read(function, options)
+        except (DeclarationError, UnsupportedHint, PydanticUserError, NameError) as flaw:
             raise DeclarationError(f"{where}: {flaw}") from None
         known = self._tasks.get(task.name)
         if known is not None and known.place != task.place:
@@ -92,7 +85,7 @@ class Registry(Mapping[str, Task]):
         self._tasks[task.name] = task
         return task
 
-    def _read(self, function: Callable[..., Any], on_lost: Any, retries: Any) -> Task:
+    def _read(self, function: Callable[..., Any], options: dict[str, Any]) -> Task:
         name = function.__name__
         _check_task_name(name)
         _check_is_plain(function)
@@ -102,8 +95,7 @@ class Registry(Mapping[str, Task]):
             name=name,
             description=_description(function),
             function=function,
-            on_lost=_on_lost(on_lost),
-            retries=_retries(retries),
+            options=read_options(options),
             input=self._input(function, hints),
             result=self._result(hints),
         )
@@ -127,39 +119,41 @@ class Registry(Mapping[str, Task]):
         return shape
 
     def _result(self, hints: dict[str, Any]) -> Model | None:
-        result = hints.get("return", _Flaw)
+        result = hints.get("return", ...)
         if result is type(None):
             return None
         if isinstance(result, type) and issubclass(result, BaseModel):
             return self._reader.model(result)
-        raise _Flaw("the result must be a pydantic model or None: add `-> MyResult` or `-> None`.")
-
-
-class _Flaw(Exception):
-    """What is wrong with a declaration, without its place."""
+        raise DeclarationError(
+            "the result must be a pydantic model or None: add `-> MyResult` or `-> None`."
+        )
 
 
 def _check_task_name(name: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > 100:
-        raise _Flaw("a task is named in snake_case with at most 100 letters: rename the function.")
+        raise DeclarationError(
+            "a task is named in snake_case with at most 100 letters: rename the function."
+        )
     verb = name.split("_")[0]
     if verb in RESERVED_VERBS:
-        raise _Flaw(f"names that begin with {verb!r} are kept for Downbeat's own verbs: rename it.")
+        raise DeclarationError(
+            f"names that begin with {verb!r} are kept for Downbeat's own verbs: rename it."
+        )
 
 
 def _check_is_plain(function: Callable[..., Any]) -> None:
     kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
     if any(is_kind(function) for is_kind in kinds):
-        raise _Flaw("a task is a plain function: no async def and no yield.")
+        raise DeclarationError("a task is a plain function: no async def and no yield.")
 
 
 def _check_context(function: Callable[..., Any], hints: dict[str, Any]) -> None:
     first, *rest = [*inspect.signature(function).parameters.values(), None]
     if first is None or hints.get(first.name) is not Context:
-        raise _Flaw("the first parameter must be the context: `ctx: Context`.")
+        raise DeclarationError("the first parameter must be the context: `ctx: Context`.")
     for parameter in rest[:-1]:
         if parameter is None or parameter.kind is not parameter.KEYWORD_ONLY:
-            raise _Flaw(
+            raise DeclarationError(
                 f"the parameter {parameter and parameter.name!r} must be keyword-only: put `*` "
                 "after ctx, and no *args or **kwargs."
             )
@@ -170,12 +164,12 @@ def _check_parameter(name: str) -> None:
     try:
         check_name(name)
     except UnsupportedHint as refusal:
-        raise _Flaw(f"the parameter {name!r}: {refusal}.") from None
+        raise DeclarationError(f"the parameter {name!r}: {refusal}.") from None
 
 
 def _hint(parameter: inspect.Parameter, hints: dict[str, Any]) -> Any:
     if parameter.name not in hints:
-        raise _Flaw(f"the parameter {parameter.name!r} needs a type hint.")
+        raise DeclarationError(f"the parameter {parameter.name!r} needs a type hint.")
     return hints[parameter.name]
 
 
@@ -195,48 +189,46 @@ def _check_defaults(shape: Model) -> None:
             )
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
-            raise _Flaw(f"the default of {each.name!r} breaks its own hint: {reason}.") from None
+            raise DeclarationError(
+                f"the default of {each.name!r} breaks its own hint: {reason}."
+            ) from None
         for _, reason in flaws(to_jsonable_python(default), each.shape):
-            raise _Flaw(f"the default of {each.name!r} cannot be sent: {reason}")
-
-
-def _on_lost(value: Any) -> OnLost:
-    try:
-        return OnLost(value)
-    except ValueError:
-        raise _Flaw(
-            "say what happens when its worker dies: on_lost='rerun' (safe to perform again) or "
-            "on_lost='park' (set aside as LOST)."
-        ) from None
-
-
-def _retries(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_RETRIES:
-        raise _Flaw(f"retries must be a whole number from 0 to {MAX_RETRIES}.")
-    return value
+            raise DeclarationError(f"the default of {each.name!r} cannot be sent: {reason}")
 
 
 def _description(function: Callable[..., Any]) -> str:
     text = function.__doc__ or getattr(inspect.getmodule(function), "__doc__", None)
     if not text or not text.strip():
-        raise _Flaw("say what it does in a docstring, of the function or of its file.")
+        raise DeclarationError("say what it does in a docstring, of the function or of its file.")
     return inspect.cleandoc(text)
 
 
 REGISTRY = Registry()
 
 
-def task(function: Any = None, /, *, on_lost: Any = None, retries: int = 2) -> Callable[[F], F]:
+def task(function: Any = None, /, **options: Unpack[GivenOptions]) -> Callable[[F], F]:
     """Declare a task: the function stays a plain function, callable with a bare Context.
 
     `on_lost`: "rerun" or "park", what happens when a worker dies in the middle (required).
-    `retries`: how many more attempts a run may have after a lost one, 0 to 100.
+    `retries`: how many more attempts a run may have after failed or lost ones, 0 to 100 (2).
+    `retry_on`: the exception classes after which another attempt makes sense (all; never Failure).
+    `backoff`: seconds before the first retry (2); each further one waits twice as long, up to ten
+    minutes, give or take a quarter.
+    `effects`: "gated" if it touches the world only inside ctx.effect and ctx.once, else "free".
+    `unique`: whether an open run of the same owner with the same input is given back instead of a
+    second one.
+    `soft_time_limit`: seconds after which TimeLimit is raised inside the function.
+    `time_limit`: seconds after which its process is ended.
+    `queue`: the queue that its knocks go to ("default"); a worker may take some queues only.
+    `max_running`: how many of its runs may be RUNNING at once, over all workers.
+    `retention_days`: days that final runs are kept, for all or by status, such as
+    {"SUCCEEDED": 7}; 0 means for ever (the setting RETENTION_DAYS).
     """
 
     def declare(function: F) -> F:
         if not inspect.isfunction(function):
             raise DeclarationError(f"{function!r}: @task declares functions only.")
-        REGISTRY.declare(function, on_lost, retries)
+        REGISTRY.declare(function, **options)
         return function
 
     if function is not None:

@@ -1,37 +1,32 @@
-"""The verbs of a run: submit, claim, heartbeat, finish, recover, start what is due, ring.
+"""The verbs of a run once it is asked for: claim, heartbeat, log, finish, recover, cancel, ring.
 
 Every write by a worker is fenced by (RUNNING, attempt, token): who does not hold the run changes
 nothing. The SQL is in tasks.statements.
 """
 
-import hashlib
+import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
-from pydantic import ValidationError
 
-from accounts.keys import uuid7
-from accounts.viewer import RUNS_READ, TASKS_START, Viewer
-from tasks import broker, context, files, statements
-from tasks.context import Progress
-from tasks.exceptions import Problem, RefusalCode, Refused
+from accounts.viewer import Viewer
+from tasks import broker, statements
+from tasks.context import LogLine, Progress
 from tasks.models import Attempt, Run
-from tasks.registry import Task
-from tasks.shapes import flaws, leaves
-from tasks.status import Outcome, Status
-from tasks.text import is_text
+from tasks.status import Outcome, Priority, Status
 
-KEY_LENGTH = 200
 BATCH = 200
-FILES = 100  # that one input may name
-PROBLEMS = 20  # that one refusal tells
+WORKER_LOST = {
+    "code": "WORKER_LOST",
+    "message": "The worker died; the outcome is unknown.",
+    "retryable": False,
+}
 
 
 @dataclass(frozen=True)
@@ -47,127 +42,47 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class Submitted:
-    """The run of a start, and whether an earlier start with the same key had made it."""
+class Ending:
+    """How an attempt ended, as its worker sees it; the row may know better (see FINISH).
 
-    run: Run
-    replayed: bool
-
-
-def submit(
-    viewer: Viewer, task: Task, data: dict[str, Any], idempotency_key: str | None = None
-) -> Submitted:
-    """Write a queued run and knock; the same key and input give the first run again.
-
-    Raises Refused, with nothing written: FORBIDDEN, NOT_FOUND and UPLOAD_INCOMPLETE (a file),
-    BAD_USER_INPUT (a constraint), IDEMPOTENCY_KEY_REUSED (the same key with another input).
+    `status` is SUCCEEDED, FAILED or CANCELED, or SCHEDULED (another attempt after `delay` seconds)
+    or QUEUED (released: another worker may have it at once).
     """
-    if not viewer.may(TASKS_START):
-        raise Refused([Problem("This token may not start tasks.", RefusalCode.FORBIDDEN)])
-    found = chain(_key_problems(idempotency_key), _text_problems(task, data))
-    if problems := list(islice(found, PROBLEMS)):
-        raise Refused(problems)
-    given = _checked(task, data, _given_files(viewer, task, data))
-    run_id, input_hash = uuid7(), _hash(given)
-    while True:
-        made = statements.perform(
-            statements.SUBMIT,
+
+    status: Status
+    outcome: Outcome
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    delay: float = 0.0
+
+
+def claim(
+    run_id: UUID, worker: str, token: UUID | None = None, limit: tuple[str, int] | None = None
+) -> Run | None:
+    """Take a queued run for this worker; None when somebody else has it or it is over.
+
+    With a `limit`, (task, n), also None while n runs of the task are RUNNING.
+    """
+    with _alone(limit[0]) if limit else contextlib.nullcontext():
+        claimed = statements.perform(
+            statements.CLAIM,
             id=run_id,
-            owner_id=viewer.user_id,
-            task=task.name,
-            input=given,
-            input_hash=input_hash,
-            idempotency_key=idempotency_key,
-            on_lost=task.on_lost.value,
-            max_failures=task.max_failures,
-            # A knock that will not be sent makes the run due for the conductor at once.
-            ring=settings.RING_SECONDS if broker.KNOCKER.has_room() else 0,
+            token=token or uuid4(),
+            worker=worker[:200],
+            lease=settings.LEASE_SECONDS,
+            limit=limit and limit[1],
         )
-        if made:
-            transaction.on_commit(lambda: broker.KNOCKER.knock(task.name, run_id))
-            return Submitted(made[0], replayed=False)
-        first = Run.objects.filter(
-            owner_id=viewer.user_id, task=task.name, idempotency_key=idempotency_key
-        ).first()
-        if first is not None:  # None: deleted in between, so the key is free again
-            return _replay(viewer, first, input_hash)
-
-
-def _replay(viewer: Viewer, first: Run, input_hash: str) -> Submitted:
-    if first.input_hash != input_hash:
-        message = "This idempotencyKey already started a run with another input: use a new key."
-        code = RefusalCode.IDEMPOTENCY_KEY_REUSED
-        raise Refused([Problem(message, code, ("options", "idempotency_key"))])
-    return Submitted(first if viewer.may(RUNS_READ) else _outline(first), replayed=True)
-
-
-def _outline(run: Run) -> Run:
-    """What a viewer who may start but not read may know of the run: what a fresh start tells."""
-    known = ("id", "owner_id", "task", "input", "idempotency_key", "created_at")
-    return Run(status=Status.QUEUED.value, **{name: getattr(run, name) for name in known})
-
-
-def _key_problems(key: str | None) -> Iterator[Problem]:
-    if key is not None and not (1 <= len(key) <= KEY_LENGTH and is_text(key)):
-        message = f"An idempotencyKey has 1 to {KEY_LENGTH} characters, none of them NUL."
-        yield Problem(message, path=("options", "idempotency_key"))
-
-
-def _text_problems(task: Task, data: dict[str, Any]) -> Iterator[Problem]:
-    for path, reason in flaws(data, task.input):
-        yield Problem(reason, path=("input", *path))
-
-
-def _given_files(viewer: Viewer, task: Task, data: dict[str, Any]) -> dict[UUID, context.File]:
-    """The files named in the input, each ready and the viewer's own, or Refused."""
-    named = dict(leaves(data, task.input, "File"))
-    if len(named) > FILES:
-        raise Refused([Problem(f"An input may name at most {FILES} files.", path=("input",))])
-    found = files.find(files.keys_in(data, task.input), viewer.user_id)
-    problems = []
-    for path, value in named.items():
-        key = files.as_key(value)
-        file = None if key is None else found.get(key)
-        if file is None:
-            problem = Problem("There is no such file.", RefusalCode.NOT_FOUND, ("input", *path))
-            problems.append(problem)
-        elif not file.is_ready:
-            message = "This file is not uploaded yet: PUT its bytes to the upload's URL first."
-            problems.append(Problem(message, RefusalCode.UPLOAD_INCOMPLETE, ("input", *path)))
-    if problems:
-        raise Refused(problems)
-    return {key: files.as_input(file) for key, file in found.items()}
-
-
-def _checked(
-    task: Task, data: dict[str, Any], given_files: dict[UUID, context.File]
-) -> dict[str, Any]:
-    try:
-        return task.check_input(data, given_files).model_dump(mode="json")
-    except ValidationError as error:
-        mistakes = error.errors(include_url=False, include_input=False, include_context=False)
-        problems = [Problem(m["msg"], path=("input", *m["loc"])) for m in mistakes[:PROBLEMS]]
-        if len(mistakes) > PROBLEMS:
-            more = f"And {len(mistakes) - PROBLEMS} more mistakes."
-            problems.append(Problem(more, path=("input",)))
-        raise Refused(problems) from None
-
-
-def _hash(given: dict[str, Any]) -> str:
-    canonical = json.dumps(given, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def claim(run_id: UUID, worker: str, token: UUID | None = None) -> Run | None:
-    """Take a queued run for this worker; None when somebody else has it or it is over."""
-    claimed = statements.perform(
-        statements.CLAIM,
-        id=run_id,
-        token=token or uuid4(),
-        worker=worker[:200],
-        lease=settings.LEASE_SECONDS,
-    )
     return claimed[0] if claimed else None
+
+
+@contextlib.contextmanager
+def _alone(task: str) -> Iterator[None]:
+    """A transaction in which nobody else counts the running runs of this task."""
+    with transaction.atomic():
+        if connection.vendor == "postgresql":  # SQLite has one writer at a time anyway
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [task])
+        yield
 
 
 def claimed_earlier(run_id: UUID, token: UUID) -> Run | None:
@@ -182,42 +97,51 @@ def claimed_earlier(run_id: UUID, token: UUID) -> Run | None:
     return run
 
 
-def heartbeat(hold: Hold, progress: Progress | None) -> bool:
-    """Prolong the lease and write the progress; False when the run is no longer held."""
+def heartbeat(hold: Hold, progress: Progress | None) -> Run | None:
+    """Prolong the lease and write the progress; None when the run is no longer held.
+
+    The run tells whether a cancel was asked for.
+    """
     done = statements.perform(
         statements.HEARTBEAT, lease=settings.LEASE_SECONDS, **hold.as_params(), **_spread(progress)
     )
-    return bool(done)
+    return done[0] if done else None
 
 
-def finish(
-    hold: Hold,
-    status: Status,
-    *,
-    result: dict[str, Any] | None = None,
-    error: dict[str, Any] | None = None,
-    progress: Progress | None = None,
-) -> bool:
-    """End the run as SUCCEEDED or FAILED; False when it is no longer held and nothing was written.
+def log(hold: Hold, lines: Sequence[LogLine]) -> bool:
+    """Keep log lines as events; False when the run is no longer held."""
+    values = [{"level": int(line.level), "message": line.message} for line in lines]
+    written = statements.perform(
+        statements.LOG, count=len(values), lines=json.dumps(values), **hold.as_params()
+    )
+    return bool(written)
+
+
+def finish(hold: Hold, ending: Ending, progress: Progress | None = None) -> Status | None:
+    """End the attempt; what the run became, or None when it is no longer held: nothing was written.
 
     A finish whose answer was lost may be repeated: the attempt's own row tells that it was ours.
     """
     done = statements.perform(
         statements.FINISH,
-        status=status.value,
-        result=result,
-        error=error,
-        message=error["message"] if error else "",
+        status=ending.status.value,
+        outcome=ending.outcome.value,
+        result=ending.result,
+        error=ending.error,
+        delay=ending.delay,
+        message=ending.error["message"] if ending.error else "",
         progress=progress is not None,
         **hold.as_params(),
         **_spread(progress),
     )
-    return bool(done) or _ended_by(hold, status)
+    if done:
+        return Status(done[0].status)
+    return ending.status if _ended_by(hold, ending.outcome) else None
 
 
-def _ended_by(hold: Hold, status: Status) -> bool:
+def _ended_by(hold: Hold, outcome: Outcome) -> bool:
     return Attempt.objects.filter(
-        run_id=hold.run_id, number=hold.attempt, token=hold.token, outcome=Outcome(status.value)
+        run_id=hold.run_id, number=hold.attempt, token=hold.token, outcome=outcome
     ).exists()
 
 
@@ -227,14 +151,42 @@ def _spread(progress: Progress | None) -> dict[str, Any]:
 
 
 def recover() -> list[Run]:
-    """Take runs away from workers without a sign of life: again while budget is left, else LOST."""
+    """Take runs away from workers without a sign of life: again if that may be, else LOST."""
     return statements.perform(
         statements.RECOVER,
         lease=settings.LEASE_SECONDS,
         batch=BATCH,
-        error={"code": "WORKER_LOST", "message": "The worker died; the outcome is unknown."},
+        error=WORKER_LOST,
+        outcome=Outcome.LOST.value,
         message="The worker gave no sign of life.",
     )
+
+
+def lose(hold: Hold, message: str) -> Run | None:
+    """The same at once, for the run of a process that is known to be dead."""
+    lost = statements.perform(
+        statements.LOSE,
+        error=WORKER_LOST,
+        outcome=Outcome.LOST.value,
+        message=message,
+        **hold.as_params(),
+    )
+    return lost[0] if lost else None
+
+
+def holds_of(run_id: UUID, worker: str) -> list[Hold]:
+    """The hold of the attempt that this worker process has not ended, if there is one."""
+    attempts = Attempt.objects.filter(run_id=run_id, worker=worker, outcome=None)
+    return [Hold(run_id, attempt.number, attempt.token) for attempt in attempts]
+
+
+def cancel(viewer: Viewer, run_ids: Iterable[UUID]) -> list[Run]:
+    """Ask to cancel those of the viewer's own open runs that nobody has asked for; as they are now.
+
+    A waiting run is CANCELED at once; a running one is asked to stop.
+    """
+    ids = json.dumps([run_id.hex for run_id in run_ids])
+    return statements.perform(statements.CANCEL, ids=ids, owner_id=viewer.user_id)
 
 
 def make_all_due() -> None:
@@ -242,17 +194,36 @@ def make_all_due() -> None:
     Run.objects.filter(status=Status.QUEUED).update(ring_at=Now())
 
 
+def make_tasks_due(tasks: Iterable[str]) -> int:
+    """The same for the queued runs of these tasks; how many."""
+    waiting = Run.objects.filter(status=Status.QUEUED, task__in=list(tasks))
+    return waiting.update(ring_at=Now())
+
+
+def next_of(task: str) -> Run | None:
+    """The queued run of this task that comes next."""
+    waiting = Run.objects.filter(status=Status.QUEUED, task=task)
+    return waiting.only("id", "task", "priority").order_by("-priority", "id").first()
+
+
+def expire() -> int:
+    """End the runs that did not start in time; how many."""
+    return len(statements.perform(statements.EXPIRE, batch=BATCH))
+
+
 def start_due() -> int:
     """Queue the runs whose time has come; how many."""
     return len(statements.perform(statements.START_DUE, batch=BATCH))
 
 
-def ring() -> int:
+def ring(priority: Priority) -> int:
     """Knock again for queued runs that nobody claimed; how many. Raises the broker's error."""
-    due = statements.perform(statements.RING, ring=settings.RING_SECONDS, batch=BATCH)
+    due = statements.perform(
+        statements.RING, ring=settings.RING_SECONDS, batch=BATCH, priority=priority.value
+    )
     for position, run in enumerate(due):
         try:
-            broker.publish(run.task, run.pk)
+            broker.publish(broker.Knock.of(run))
         except Exception:
             broker.make_due(late.pk for late in due[position:])
             raise

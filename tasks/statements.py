@@ -6,12 +6,12 @@ SQLite runs the parts in one IMMEDIATE transaction. The clock is always the data
 per statement, so no machine's own clock decides anything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from tasks.models import Run
 
@@ -26,7 +26,10 @@ class Verb:
 
 
 # Words in braces differ by database: {now}, {after}...{seconds} (a time so many seconds from now),
-# {least}, {differs} (unequal, null included), {among}...{skip_locked}{end} (a batch of ids).
+# {least} (of texts or times that are not null), {differs} (unequal, null included),
+# {among}...{locked or skip_locked}{end} (a batch of rows), {in}...{in_end} (a JSON list of ids),
+# {lines} (the rows of a JSON list: value, place) and {part}...{part_end} (a text of such a value),
+# {time} and {json} (the type of a parameter that may be null) and {never} (later than every time).
 _POSTGRESQL = {
     "now": "statement_timestamp()",  # not clock_timestamp(): volatile, so no index bound
     "after": "(statement_timestamp() + (",
@@ -34,8 +37,17 @@ _POSTGRESQL = {
     "least": "LEAST",
     "differs": "IS DISTINCT FROM",
     "among": "= ANY(ARRAY(",
+    "locked": "FOR UPDATE",
     "skip_locked": "FOR UPDATE SKIP LOCKED",
     "end": "))",
+    "in": "= ANY(ARRAY(SELECT jsonb_array_elements_text(",
+    "in_end": "::jsonb)::uuid))",
+    "lines": "jsonb_array_elements(%(lines)s::jsonb) WITH ORDINALITY AS line(value, place)",
+    "part": "(line.value ->> ",
+    "part_end": ")",
+    "time": "::timestamptz",
+    "json": "::jsonb",
+    "never": "'infinity'::timestamptz",
 }
 _SQLITE = {
     # Six digits of fraction, as Django writes them: times are compared as texts.
@@ -45,8 +57,17 @@ _SQLITE = {
     "least": "MIN",
     "differs": "IS NOT",
     "among": "IN (",
-    "skip_locked": "",  # one writer at a time
+    "locked": "",  # one writer at a time
+    "skip_locked": "",
     "end": ")",
+    "in": "IN (SELECT value FROM json_each(",
+    "in_end": "))",
+    "lines": "(SELECT value, key + 1 AS place FROM json_each(%(lines)s)) AS line",
+    "part": "json_extract(line.value, '$.' || ",
+    "part_end": ")",
+    "time": "",
+    "json": "",
+    "never": "'9999'",
 }
 
 _EVENT = "INSERT INTO tasks_event (run_id, number, at, kind, attempt, message) SELECT "
@@ -54,23 +75,48 @@ _HELD = "id = %(id)s AND status = 'RUNNING' AND attempt = %(attempt)s AND token 
 _NO_SIGN = (
     "status = 'RUNNING' AND NOT lease_until BETWEEN {now} AND {after}1.5 * %(lease)s{seconds}"
 )
-_IS_LOST = "on_lost = 'park' OR failures + 1 >= max_failures"
+_WAITS = "status IN ('SCHEDULED', 'QUEUED')"
+_IS_DUE = "priority IN (0, 1, 2) AND ring_at <= {now}"
+_HAS_EXPIRED = "attempt = 0 AND expires_at <= {now}"
+
+# An effect that was begun and is not known to be done: nobody knows whether it happened.
+_IS_UNSURE = (
+    "EXISTS (SELECT 1 FROM tasks_effect WHERE tasks_effect.run_id = tasks_run.id"
+    " AND tasks_effect.done_at IS NULL)"
+)
+# Whether the work of an attempt that was cut off may be done again.
+_MAY_REPEAT = f"(on_lost = 'rerun' OR (is_gated AND NOT {_IS_UNSURE}))"
+
+_FINALS = "('SUCCEEDED', 'FAILED', 'CANCELED', 'EXPIRED', 'LOST')"
+_END_ATTEMPT = """UPDATE tasks_attempt SET finished_at = {now}, outcome = %(outcome)s,
+        error = %(error)s
+    FROM u WHERE tasks_attempt.run_id = u.id AND tasks_attempt.number = u.attempt"""
 
 SUBMIT = Verb(
     """INSERT INTO tasks_run (id, owner_id, task, input, input_hash, idempotency_key, on_lost,
-        max_failures, status, revision, attempt, failures, rings, ring_at, created_at)
+        max_failures, is_gated, is_unique, priority, tags, run_at, expires_at, rerun_of,
+        status, revision, attempt, failures, rings, ring_at, created_at)
     VALUES (%(id)s, %(owner_id)s, %(task)s, %(input)s, %(input_hash)s, %(idempotency_key)s,
-        %(on_lost)s, %(max_failures)s, 'QUEUED', 1, 0, 0, 0, {after}%(ring)s{seconds}, {now})
-    ON CONFLICT (owner_id, task, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING""",
-    (_EVENT + "id, revision, {now}, 'QUEUED', NULL, '' FROM u",),
+        %(on_lost)s, %(max_failures)s, %(is_gated)s, %(is_unique)s, %(priority)s, %(tags)s,
+        %(run_at)s, %(expires_at)s, %(rerun_of)s,
+        CASE WHEN %(run_at)s{time} > {now} THEN 'SCHEDULED' ELSE 'QUEUED' END, 1, 0, 0, 0,
+        {least}(CASE WHEN %(run_at)s{time} > {now} THEN %(run_at)s{time}
+            ELSE {after}%(ring)s{seconds} END, COALESCE(%(expires_at)s{time}, {never})),
+        {now})
+    ON CONFLICT DO NOTHING""",
+    (_EVENT + "id, revision, {now}, status, NULL, '' FROM u",),
 )
 
+# Params: `limit` (None: no limit) is how many runs of the task may be RUNNING at once.
 CLAIM = Verb(
     """UPDATE tasks_run SET status = 'RUNNING', attempt = attempt + 1, token = %(token)s,
         lease_until = {after}%(lease)s{seconds}, ring_at = NULL, revision = revision + 1,
         started_at = COALESCE(started_at, {now}),
         progress_done = NULL, progress_total = NULL, progress_message = NULL
-    WHERE id = %(id)s AND status = 'QUEUED'""",
+    WHERE id = %(id)s AND status = 'QUEUED' AND NOT COALESCE("""
+    + _HAS_EXPIRED
+    + """, FALSE) AND (%(limit)s IS NULL OR (SELECT COUNT(*) FROM tasks_run other
+            WHERE other.task = tasks_run.task AND other.status = 'RUNNING') < %(limit)s)""",
     (
         """INSERT INTO tasks_attempt (run_id, number, token, worker, started_at)
         SELECT id, attempt, %(token)s, %(worker)s, {now} FROM u""",
@@ -87,66 +133,183 @@ HEARTBEAT = Verb(
         progress_message = %(progress_message)s
     WHERE """
     + _HELD,
-    returning="id, revision",
+    returning="id, revision, cancel_requested_at",
 )
 
-FINISH = Verb(
-    """UPDATE tasks_run SET status = %(status)s, lease_until = NULL, revision = revision + 1,
-        failures = failures + CASE WHEN %(status)s = 'FAILED' THEN 1 ELSE 0 END,
-        result = %(result)s, error = %(error)s, finished_at = {now},
-        progress_done = CASE WHEN %(progress)s THEN %(progress_done)s ELSE progress_done END,
-        progress_total = CASE WHEN %(progress)s THEN %(progress_total)s ELSE progress_total END,
-        progress_message =
-            CASE WHEN %(progress)s THEN %(progress_message)s ELSE progress_message END
-    WHERE """
-    + _HELD,
+# Several log lines at once, the oldest first; each takes a revision for its number.
+LOG = Verb(
+    "UPDATE tasks_run SET revision = revision + %(count)s WHERE " + _HELD,
     (
-        """UPDATE tasks_attempt SET finished_at = {now}, outcome = %(status)s, error = %(error)s
-        FROM u WHERE tasks_attempt.run_id = u.id AND tasks_attempt.number = u.attempt""",
-        _EVENT + "id, revision, {now}, %(status)s, attempt, %(message)s FROM u",
+        """INSERT INTO tasks_event (run_id, number, at, kind, level, attempt, message)
+        SELECT u.id, u.revision - %(count)s + line.place, {now}, 'LOGGED',
+            CAST({part}'level'{part_end} AS INTEGER), u.attempt, {part}'message'{part_end}
+        FROM u CROSS JOIN {lines}""",
     ),
     returning="id, revision, attempt",
 )
 
-RECOVER = Verb(
-    "UPDATE tasks_run SET lease_until = NULL, revision = revision + 1, failures = failures + 1,"
-    f" status = CASE WHEN {_IS_LOST} THEN 'LOST' ELSE 'SCHEDULED' END,"
-    f" ring_at = CASE WHEN {_IS_LOST} THEN NULL ELSE {{now}} END,"
-    f" finished_at = CASE WHEN {_IS_LOST} THEN {{now}} END,"
-    f" error = CASE WHEN {_IS_LOST} THEN %(error)s END"
-    f" WHERE id {{among}}SELECT id FROM tasks_run WHERE {_NO_SIGN} ORDER BY id"
-    f" LIMIT %(batch)s {{skip_locked}}{{end}} AND {_NO_SIGN}",
+
+def _finish() -> Verb:
+    """`status` is what the worker asks for; the row may know better, and the answer says so."""
+    becomes = f"""(CASE
+        WHEN %(status)s IN ('SCHEDULED', 'QUEUED') AND cancel_requested_at IS NOT NULL
+            THEN 'CANCELED'
+        WHEN %(status)s = 'SCHEDULED' AND (failures + 1 >= max_failures
+            OR (on_lost = 'park' AND {_IS_UNSURE})) THEN 'FAILED'
+        WHEN %(status)s = 'QUEUED' AND NOT {_MAY_REPEAT} THEN 'LOST'
+        ELSE %(status)s END)"""
+    return Verb(
+        f"""UPDATE tasks_run SET status = {becomes}, lease_until = NULL, rings = 0,
+        revision = revision + 1,
+        failures = failures + CASE WHEN %(status)s IN ('FAILED', 'SCHEDULED') THEN 1 ELSE 0 END,
+        ring_at = CASE {becomes} WHEN 'SCHEDULED' THEN {{after}}%(delay)s{{seconds}}
+            WHEN 'QUEUED' THEN {{now}} END,
+        may_have_repeated = (may_have_repeated OR ({becomes} = 'QUEUED' AND NOT is_gated)),
+        result = %(result)s,
+        error = CASE WHEN {becomes} IN ('FAILED', 'LOST') THEN %(error)s{{json}} END,
+        finished_at = CASE WHEN {becomes} IN {_FINALS} THEN {{now}} END,
+        progress_done = CASE WHEN %(progress)s THEN %(progress_done)s ELSE progress_done END,
+        progress_total = CASE WHEN %(progress)s THEN %(progress_total)s ELSE progress_total END,
+        progress_message =
+            CASE WHEN %(progress)s THEN %(progress_message)s ELSE progress_message END
+    WHERE {_HELD}""",
+        (
+            _END_ATTEMPT,
+            _EVENT
+            + """id, revision, {now}, CASE status WHEN 'SCHEDULED' THEN 'RETRIED'
+                WHEN 'QUEUED' THEN 'RELEASED' ELSE status END, attempt, %(message)s FROM u""",
+        ),
+        returning="id, task, status, revision, attempt",
+    )
+
+
+FINISH = _finish()
+
+
+def _lose(which: str) -> Verb:
+    """Take runs away from workers that are gone: again if that is allowed and budget is left."""
+    becomes = f"""(CASE WHEN cancel_requested_at IS NOT NULL THEN 'CANCELED'
+        WHEN failures + 1 >= max_failures OR NOT {_MAY_REPEAT} THEN 'LOST'
+        ELSE 'SCHEDULED' END)"""
+    return Verb(
+        f"""UPDATE tasks_run SET status = {becomes}, lease_until = NULL, rings = 0,
+        revision = revision + 1, failures = failures + 1,
+        ring_at = CASE WHEN {becomes} = 'SCHEDULED' THEN {{now}} END,
+        may_have_repeated = (may_have_repeated OR ({becomes} = 'SCHEDULED' AND NOT is_gated)),
+        error = CASE WHEN {becomes} = 'LOST' THEN %(error)s{{json}} END,
+        finished_at = CASE WHEN {becomes} <> 'SCHEDULED' THEN {{now}} END
+    WHERE {which}""",
+        (
+            _END_ATTEMPT,
+            _EVENT
+            + """id, revision, {now}, CASE status WHEN 'SCHEDULED' THEN 'RETRIED' ELSE status END,
+            attempt, %(message)s FROM u""",
+        ),
+        returning="id, task, status, revision, attempt",
+    )
+
+
+RECOVER = _lose(
+    f"id {{among}}SELECT id FROM tasks_run WHERE {_NO_SIGN} ORDER BY id LIMIT %(batch)s"
+    f" {{skip_locked}}{{end}} AND {_NO_SIGN}"
+)
+
+# The same for the one run of a worker process that is known to be dead.
+LOSE = _lose(_HELD)
+
+# `ids` is a JSON list; `owner_id` must match as well. A waiting run is over at once, a running one
+# is asked.
+CANCEL = Verb(
+    f"""UPDATE tasks_run SET cancel_requested_at = {{now}}, revision = revision + 1,
+        status = CASE WHEN {_WAITS} THEN 'CANCELED' ELSE status END,
+        ring_at = CASE WHEN {_WAITS} THEN NULL ELSE ring_at END,
+        finished_at = CASE WHEN {_WAITS} THEN {{now}} END
+    WHERE id {{among}}SELECT id FROM tasks_run WHERE id {{in}}%(ids)s{{in_end}}
+        AND owner_id = %(owner_id)s ORDER BY id {{locked}}{{end}}
+        AND status IN ('SCHEDULED', 'QUEUED', 'RUNNING') AND cancel_requested_at IS NULL""",
     (
-        """UPDATE tasks_attempt SET finished_at = {now}, outcome = 'LOST', error = %(error)s
-        FROM u WHERE tasks_attempt.run_id = u.id AND tasks_attempt.number = u.attempt""",
         _EVENT
-        + """id, revision, {now}, CASE WHEN status = 'LOST' THEN 'LOST' ELSE 'RETRIED' END,
-        attempt, %(message)s FROM u""",
+        + """id, revision, {now}, CASE status WHEN 'CANCELED' THEN 'CANCELED'
+        ELSE 'CANCEL_REQUESTED' END, CASE status WHEN 'RUNNING' THEN attempt END, '' FROM u""",
     ),
-    returning="id, task, status, revision, attempt",
+)
+
+EXPIRE = Verb(
+    f"""UPDATE tasks_run SET status = 'EXPIRED', ring_at = NULL, finished_at = {{now}},
+        revision = revision + 1
+    WHERE id {{among}}SELECT id FROM tasks_run WHERE {_WAITS} AND {_IS_DUE} AND {_HAS_EXPIRED}
+        LIMIT %(batch)s {{skip_locked}}{{end}} AND {_WAITS} AND {_HAS_EXPIRED}""",
+    (_EVENT + "id, revision, {now}, 'EXPIRED', NULL, 'It did not start in time.' FROM u",),
+    returning="id, revision",
 )
 
 START_DUE = Verb(
-    """UPDATE tasks_run SET status = 'QUEUED', rings = 0, ring_at = {now}, revision = revision + 1
-    WHERE id {among}SELECT id FROM tasks_run WHERE status = 'SCHEDULED' AND ring_at <= {now}
-        ORDER BY ring_at, id LIMIT %(batch)s {skip_locked}{end} AND status = 'SCHEDULED'""",
+    f"""UPDATE tasks_run SET status = 'QUEUED', rings = 0, ring_at = {{now}},
+        revision = revision + 1
+    WHERE id {{among}}SELECT id FROM tasks_run WHERE status = 'SCHEDULED' AND {_IS_DUE}
+        LIMIT %(batch)s {{skip_locked}}{{end}} AND status = 'SCHEDULED'""",
     (_EVENT + "id, revision, {now}, 'QUEUED', NULL, '' FROM u",),
     returning="id, revision",
 )
 
 RING = Verb(
-    """UPDATE tasks_run SET rings = rings + 1,
-        ring_at = {after}{least}(%(ring)s * (1 << {least}(rings, 3)), 5 * %(ring)s){seconds}
-    WHERE id {among}SELECT id FROM tasks_run WHERE status = 'QUEUED' AND ring_at <= {now}
+    """UPDATE tasks_run SET rings = rings + 1, ring_at = {least}(
+        {after}{least}(%(ring)s * (1 << {least}(rings, 3)), 5 * %(ring)s){seconds},
+        CASE WHEN attempt = 0 AND expires_at > {now} THEN expires_at
+            ELSE {never} END)
+    WHERE id {among}SELECT id FROM tasks_run WHERE status = 'QUEUED'
+        AND priority = %(priority)s AND ring_at <= {now}
         ORDER BY ring_at, id LIMIT %(batch)s {skip_locked}{end} AND status = 'QUEUED'""",
-    returning="id, task",
+    returning="id, task, priority",
+)
+
+# A guarded effect begins: under the hold, and with a fresh lease. Begun before and not known to be
+# done, it may now happen twice, and the run says so.
+BEGIN_EFFECT = Verb(
+    """UPDATE tasks_run SET lease_until = {after}%(lease)s{seconds},
+        revision = revision + CASE WHEN NOT may_have_repeated AND """
+    + "EXISTS (SELECT 1 FROM tasks_effect WHERE run_id = %(id)s AND key = %(key)s)"
+    + """ THEN 1 ELSE 0 END,
+        may_have_repeated = (may_have_repeated OR """
+    + "EXISTS (SELECT 1 FROM tasks_effect WHERE run_id = %(id)s AND key = %(key)s)"
+    + """)
+    WHERE """
+    + _HELD
+    + """ AND NOT EXISTS (SELECT 1 FROM tasks_effect
+        WHERE run_id = %(id)s AND key = %(key)s AND done_at IS NOT NULL)""",
+    (
+        """INSERT INTO tasks_effect (run_id, key, attempt, begun_at)
+        SELECT id, %(key)s, attempt, {now} FROM u WHERE TRUE
+        ON CONFLICT (run_id, key) DO UPDATE SET attempt = excluded.attempt,
+            begun_at = excluded.begun_at""",
+    ),
+    returning="id, attempt, revision",
+)
+
+# The last statement of a transaction that does an effect in this database: only the holder commits.
+STILL_HELD = Verb(
+    "UPDATE tasks_run SET lease_until = {after}%(lease)s{seconds} WHERE " + _HELD,
+    returning="id, revision",
 )
 
 
 def perform(verb: Verb, **params: Any) -> list[Run]:
-    """Carry the verb out at once and entirely; the changed runs, as they now stand."""
+    """Carry the verb out at once and entirely; the changed runs, as they now stand.
+
+    Tried once more when the database gave way to somebody else (a deadlock, a lock that was not
+    to be had in time), unless a transaction around it has been spoilt by that.
+    """
     values = {name: _adapt(name, value) for name, value in params.items()}
     change, *then = _spelled(verb, connection.vendor)
+    try:
+        return _execute(change, then, values)
+    except OperationalError as error:
+        if connection.in_atomic_block or not _gave_way(error):
+            raise
+    return _execute(change, then, values)
+
+
+def _execute(change: str, then: Sequence[str], values: dict[str, Any]) -> list[Run]:
     if connection.vendor == "postgresql":
         return list(Run.objects.raw(change, values))
     with transaction.atomic():
@@ -156,6 +319,12 @@ def perform(verb: Verb, **params: Any) -> list[Run]:
                 for statement in then:
                     cursor.execute(statement, {**values, "changed": run.pk.hex})
     return changed
+
+
+def _gave_way(error: OperationalError) -> bool:
+    """Deadlock (40P01), lock timeout (55P03), or SQLite's busy: nothing was written."""
+    code = getattr(error.__cause__, "sqlstate", None)
+    return code in ("40P01", "55P03") or "database is locked" in str(error)
 
 
 @cache

@@ -7,12 +7,13 @@ from django.utils import timezone
 
 from accounts.viewer import Viewer
 from schema.ids import to_global_id
-from tasks import runs
+from tasks import runs, submission
 from tasks.context import Progress
 from tasks.models import File, Run
 from tasks.registry import REGISTRY
-from tasks.runs import Hold
-from tasks.status import Status
+from tasks.runs import Ending, Hold
+from tasks.status import Outcome, Status
+from tasks.submission import RunOptions
 
 Ask = Callable[..., dict[str, Any]]
 PAGE = """query($first: Int, $after: String, $last: Int, $before: String, $filter: RunFilter) {
@@ -26,7 +27,7 @@ PAGE = """query($first: Int, $after: String, $last: Int, $before: String, $filte
 
 
 def start(viewer: Viewer, text: str = "one two", key: str | None = None) -> Run:
-    return runs.submit(viewer, REGISTRY["count_words"], {"text": text}, key).run
+    return submission.submit(viewer, REGISTRY["count_words"], {"text": text}, RunOptions(key)).run
 
 
 def work(run: Run, status: Status = Status.SUCCEEDED) -> None:
@@ -35,8 +36,9 @@ def work(run: Run, status: Status = Status.SUCCEEDED) -> None:
     assert claimed.token is not None
     hold = Hold(claimed.pk, claimed.attempt, claimed.token)
     result = {"words": 2, "longest": "one"} if status == Status.SUCCEEDED else None
-    error = None if result else {"code": "BROKEN", "message": "It broke."}
-    runs.finish(hold, status, result=result, error=error, progress=Progress(1, 4, "counting"))
+    error = None if result else {"code": "BROKEN", "message": "It broke.", "retryable": False}
+    ending = Ending(status, Outcome(status.value), result=result, error=error)
+    runs.finish(hold, ending, Progress(1, 4, "counting"))
 
 
 def gid(row: Any) -> str:

@@ -53,7 +53,7 @@ class Report(BaseModel):
 def types_of(*functions: Callable[..., Any]) -> TaskTypes:
     registry = Registry()
     for function in functions:
-        registry.declare(function, "rerun", 0)
+        registry.declare(function, on_lost="rerun", retries=0)
     return TaskTypes(registry)
 
 

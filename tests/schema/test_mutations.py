@@ -67,9 +67,11 @@ def test_a_repeated_start_is_replayed(viewer: Viewer, ask: Ask) -> None:
     assert Run.objects.count() == 1
 
 
-def test_a_replayed_start_has_the_result_that_is_there(viewer: Viewer, ask: Ask) -> None:
+def test_a_replayed_start_has_the_result_that_is_there(
+    viewer: Viewer, ask: Ask, forge: Callable[..., None]
+) -> None:
     start(ask, viewer, "k")
-    Run.objects.update(status="SUCCEEDED", result={"words": 2, "longest": "one"})
+    forge(Run.objects.get(), status="SUCCEEDED", result={"words": 2, "longest": "one"})
     again = start(ask, viewer, "k")
     assert (again["replayed"], again["run"]["isFinal"]) == (True, True)
     assert again["result"] == {"words": 2}
@@ -213,10 +215,11 @@ def test_each_task_has_its_mutation(ask: Ask) -> None:
 
 
 def test_a_token_that_may_only_start_learns_no_more_by_repeating(
-    make_viewer: Callable[..., Viewer], ask: Ask
+    make_viewer: Callable[..., Viewer], ask: Ask, forge: Callable[..., None]
 ) -> None:
     start(ask, make_viewer(), "k")
-    Run.objects.update(
+    forge(
+        Run.objects.get(),
         status="SUCCEEDED",
         result={"words": 2, "longest": "x"},
         progress_done=1,

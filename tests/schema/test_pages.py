@@ -1,5 +1,6 @@
 """Pages walk the whole list both ways, filters hold together, and a bad page is an error."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -99,11 +100,11 @@ def test_a_bad_page_is_an_error_and_never_page_one(
     assert answer["data"] is None
 
 
-def test_filters_hold_together(viewer: Viewer, ask: Ask) -> None:
+def test_filters_hold_together(viewer: Viewer, ask: Ask, forge: Callable[..., None]) -> None:
     done, failed, waiting = (start(viewer) for _ in range(3))
     work(done)
     work(failed, Status.FAILED)
-    Run.objects.filter(pk=done.pk).update(created_at=timezone.now() - timedelta(days=2))
+    forge(done, created_at=timezone.now() - timedelta(days=2))
     day_ago = (timezone.now() - timedelta(days=1)).isoformat()
 
     def found(**filter: Any) -> set[str]:

@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from accounts.viewer import TASKS_START, Viewer
 from schema.ids import to_global_id
 from schema.limits import PAGE_SIZE
-from tasks import runs
+from tasks import submission
 from tasks.models import File, Run
 from tasks.registry import REGISTRY
 from tasks.status import Status
@@ -207,11 +207,13 @@ def test_a_row_whose_parameter_became_a_file_breaks_no_list(viewer: Viewer, ask:
     assert ask(query, viewer) == {"data": {"runs": {"nodes": [node]}}}
 
 
-def test_a_row_that_outlived_its_declaration_still_answers(viewer: Viewer, ask: Ask) -> None:
+def test_a_row_that_outlived_its_declaration_still_answers(
+    viewer: Viewer, ask: Ask, forge: Callable[..., None]
+) -> None:
     changed, retired = start(viewer), start(viewer)
     work(changed)
     old = {"phrase": "x"}
-    Run.objects.filter(pk=changed.pk).update(input=old, result={"count": 1})
+    forge(changed, input=old, result={"count": 1})
     Run.objects.filter(pk=retired.pk).update(task="gone_task")
     query = """{ runs { nodes { input { __typename } inputJson result { __typename } resultJson
       task { name isRetired viewerCanStart description mutationName inputSchema } } } }"""
@@ -237,7 +239,7 @@ def test_a_page_costs_the_same_few_queries_however_many_runs(
 ) -> None:
     for _ in range(8):
         file = upload(viewer)
-        run = runs.submit(viewer, REGISTRY["profile_dataset"], {"file": str(file.pk)}).run
+        run = submission.submit(viewer, REGISTRY["profile_dataset"], {"file": str(file.pk)}).run
         work(run)
     plain = "{ runs { nodes { id status task { name } progress { done } resultJson } } }"
     with django_assert_num_queries(1):
@@ -280,7 +282,7 @@ def test_a_run_by_id_costs_one_query(
 
 def test_a_pruned_file_is_null_and_its_run_still_reads(viewer: Viewer, ask: Ask) -> None:
     file = upload(viewer)
-    run = runs.submit(viewer, REGISTRY["profile_dataset"], {"file": str(file.pk)}).run
+    run = submission.submit(viewer, REGISTRY["profile_dataset"], {"file": str(file.pk)}).run
     query = """query($id: ID!) { run(id: $id) {
       input { ... on ProfileDatasetGiven { file { name } } } } }"""
     assert ask(query, viewer, id=gid(run))["data"]["run"]["input"] == {"file": {"name": "a.csv"}}

@@ -14,7 +14,11 @@ from tasks.registry import Registry, Task
 def knocks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, UUID]]:
     """Every knock that was published, instead of publishing it."""
     published: list[tuple[str, UUID]] = []
-    monkeypatch.setattr(broker, "publish", lambda task, run_id: published.append((task, run_id)))
+
+    def publish(knock: broker.Knock) -> None:
+        published.append((knock.task, knock.run_id))
+
+    monkeypatch.setattr(broker, "publish", publish)
     return published
 
 
@@ -31,8 +35,8 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Task]]:
 
     known = dict(registry.REGISTRY)
 
-    def declare(function: Callable[..., Any], on_lost: str = "rerun", retries: int = 2) -> Task:
-        return registry.REGISTRY.declare(function, on_lost, retries)
+    def declare(function: Callable[..., Any], on_lost: str = "rerun", **options: Any) -> Task:
+        return registry.REGISTRY.declare(function, on_lost=on_lost, **options)
 
     yield declare
     registry.REGISTRY._tasks = known

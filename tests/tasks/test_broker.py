@@ -9,15 +9,20 @@ import pytest
 from django.utils import timezone
 
 from accounts.viewer import Viewer
-from tasks import broker, runs
-from tasks.broker import Knocker
+from tasks import broker, submission
+from tasks.broker import Knock, Knocker
 from tasks.models import Run
 from tasks.registry import REGISTRY
+from tasks.status import Priority
 
 
 @pytest.fixture(autouse=True)
 def _silent_knocker() -> None:
     """Here the knocker's own thread is wanted."""
+
+
+def knock(run_id: UUID) -> Knock:
+    return Knock("count_words", run_id, Priority.NORMAL)
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -30,7 +35,7 @@ def until(condition: Callable[[], bool]) -> None:
 def test_knocks_are_published_in_order(knocks: list[tuple[str, UUID]]) -> None:
     knocker, ids = Knocker(), [uuid4() for _ in range(20)]
     for key in ids:
-        knocker.knock("count_words", key)
+        knocker.knock(knock(key))
     until(lambda: len(knocks) == 20)
     assert [key for _, key in knocks] == ids
 
@@ -39,9 +44,9 @@ def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Knocker, "_start", lambda self: None)
     knocker = Knocker(capacity=1)
     assert knocker.has_room()
-    knocker.knock("count_words", uuid4())
+    knocker.knock(knock(uuid4()))
     assert not knocker.has_room()
-    knocker.knock("count_words", uuid4())
+    knocker.knock(knock(uuid4()))
     assert knocker.dropped == 1
 
 
@@ -49,13 +54,13 @@ def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_broker_that_is_away_makes_the_runs_due(
     viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def publish(task: str, run_id: UUID) -> None:
+    def publish(knock: Knock) -> None:
         raise broker.BrokerError("away")
 
     monkeypatch.setattr(broker, "publish", publish)
     knocker = Knocker()
     monkeypatch.setattr(broker, "KNOCKER", knocker)
-    run = runs.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
+    run = submission.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
     until(lambda: knocker.dropped == 1)
     soon = timezone.now() + timedelta(seconds=1)
     until(lambda: Run.objects.filter(pk=run.pk, ring_at__lte=soon).exists())
@@ -69,7 +74,7 @@ def test_what_is_unpublished_when_the_process_ends_is_made_due(
     monkeypatch.setattr(Knocker, "_start", lambda self: None)
     knocker = Knocker()
     monkeypatch.setattr(broker, "KNOCKER", knocker)
-    run = runs.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
+    run = submission.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
     knocker.close()
     soon = timezone.now() + timedelta(seconds=1)
     assert Run.objects.filter(pk=run.pk, ring_at__lte=soon).exists()
@@ -82,10 +87,10 @@ def test_the_thread_outlives_a_broker_and_a_database_that_are_away(
     good = broker.publish
     away = iter([True])
 
-    def publish(task: str, run_id: UUID) -> None:
+    def publish(knock: Knock) -> None:
         if next(away, False):
             raise broker.BrokerError("away")
-        good(task, run_id)
+        good(knock)
 
     def make_due(run_ids: object) -> None:
         raise ConnectionError("down")
@@ -93,7 +98,7 @@ def test_the_thread_outlives_a_broker_and_a_database_that_are_away(
     monkeypatch.setattr(broker, "publish", publish)
     monkeypatch.setattr(broker, "make_due", make_due)
     knocker, key = Knocker(), uuid4()
-    knocker.knock("count_words", uuid4())
+    knocker.knock(knock(uuid4()))
     until(lambda: knocker.dropped == 1)
-    knocker.knock("count_words", key)
+    knocker.knock(knock(key))
     until(lambda: knocks == [("count_words", key)])

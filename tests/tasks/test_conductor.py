@@ -11,10 +11,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.viewer import Viewer
-from tasks import broker, conductor, runs
+from tasks import broker, conductor, runs, submission
 from tasks.conductor import Conductor
 from tasks.models import Run
 from tasks.registry import REGISTRY
+from tasks.status import Priority
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -31,7 +32,7 @@ def test_one_tick_recovers_starts_and_rings(
     viewer: Viewer, knocks: list[tuple[str, UUID]], settings: Settings
 ) -> None:
     settings.LEASE_SECONDS = 0
-    run = runs.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
+    run = submission.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
     runs.claim(run.pk, "host:1")
     Run.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     Conductor().tick()
@@ -46,7 +47,7 @@ def test_a_tick_does_all_that_is_due_not_one_batch(
     monkeypatch.setattr(runs, "BATCH", 2)
     monkeypatch.setattr(conductor, "BATCH", 2)
     for _ in range(5):
-        runs.submit(viewer, REGISTRY["count_words"], {"text": "a"})
+        submission.submit(viewer, REGISTRY["count_words"], {"text": "a"})
     Run.objects.update(ring_at=Now())
     Conductor().tick()
     assert len(knocks) == 5
@@ -97,7 +98,7 @@ def test_a_stopped_conductor_ends_in_the_middle_of_many_batches(
 ) -> None:
     steady, rings = Conductor(), []
 
-    def ring() -> int:
+    def ring(priority: Priority) -> int:
         rings.append(1)
         steady.stop()
         return runs.BATCH
@@ -143,7 +144,7 @@ def test_every_queued_run_is_rung_when_it_starts_and_when_the_broker_is_back(
 ) -> None:
     monkeypatch.setattr(conductor, "TICK_SECONDS", 0.01)
     for _ in range(3):
-        runs.submit(viewer, REGISTRY["count_words"], {"text": "a"})
+        submission.submit(viewer, REGISTRY["count_words"], {"text": "a"})
     steady, ring = Conductor(), runs.ring
     steady.tick()
     assert len(knocks) == 3
@@ -151,11 +152,12 @@ def test_every_queued_run_is_rung_when_it_starts_and_when_the_broker_is_back(
     assert (len(knocks), len(broker_answers)) == (3, 1)
     away = iter([broker.BrokerError("away")])
 
-    def sometimes() -> int:
+    def sometimes(priority: Priority) -> int:
         if (error := next(away, None)) is not None:
             raise error
-        steady.stop()
-        return ring()
+        if priority is Priority.NORMAL:
+            steady.stop()
+        return ring(priority)
 
     monkeypatch.setattr(runs, "ring", sometimes)
     steady.work()

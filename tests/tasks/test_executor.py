@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
 from django.db import OperationalError
@@ -16,13 +15,13 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.viewer import Viewer
-from tasks import Context, Failure, File, executor, runs
+from tasks import Context, Failure, File, executor, live, runs, submission
 from tasks import models as rows
 from tasks.exceptions import Fenced
 from tasks.models import Attempt, Run
 from tasks.registry import REGISTRY, Task
 from tasks.status import Status
-from tests.tasks.performing import Number, code_of, never, perform
+from tests.tasks.performing import Number, code_of, never, perform, take_over
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -62,7 +61,10 @@ def test_a_failure_shows_its_code_and_message(viewer: Viewer, declare: Callable[
         raise Failure("No table.\0", code="NO_TABLE")
 
     run = perform(viewer, declare(fail))
-    assert (run.status, run.error) == ("FAILED", {"code": "NO_TABLE", "message": "No table."})
+    assert (run.status, run.error) == (
+        "FAILED",
+        {"code": "NO_TABLE", "message": "No table.", "retryable": False},
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ def test_any_other_exception_fails_the_run_and_keeps_its_text_to_itself(
         """Fail."""
         raise error
 
-    run = perform(viewer, declare(fail))
+    run = perform(viewer, declare(fail, retries=0))
     assert (run.status, code_of(run)) == ("FAILED", "TASK_ERROR")
     assert run.error is not None
     assert type(error).__name__ in run.error["message"]
@@ -111,7 +113,7 @@ def test_a_row_whose_parameter_became_a_file_fails_with_bad_input(
         """Measure."""
 
     task = declare(measure)
-    run = runs.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
+    run = submission.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
     Run.objects.filter(pk=run.pk).update(task="measure", input={"file": "old-name.csv"})
     executor.perform(task, run.pk, "host:1", never)
     run.refresh_from_db()
@@ -140,7 +142,7 @@ def test_input_that_no_longer_fits_fails_the_run(
         """Grow."""
 
     task = declare(grow)
-    run = runs.submit(viewer, task, {"size": 1}).run
+    run = submission.submit(viewer, task, {"size": 1}).run
     Run.objects.filter(pk=run.pk).update(input={"length": 1})
     executor.perform(task, run.pk, "host:1", never)
     run.refresh_from_db()
@@ -168,7 +170,7 @@ def test_a_file_that_is_gone_fails_the_run(
         """Measure."""
 
     task, file = declare(measure), stored(viewer, b"a,b")
-    run = runs.submit(viewer, task, {"file": str(file.pk)}).run
+    run = submission.submit(viewer, task, {"file": str(file.pk)}).run
     file.delete()
     executor.perform(task, run.pk, "host:1", never)
     run.refresh_from_db()
@@ -225,7 +227,7 @@ def test_a_tight_loop_writes_at_most_four_rows_a_second(
     beats: list[float] = []
     heartbeat = runs.heartbeat
 
-    def beat(*given: Any) -> bool:
+    def beat(*given: Any) -> Run | None:
         beats.append(time.monotonic())
         return heartbeat(*given)
 
@@ -239,7 +241,7 @@ def test_a_tight_loop_writes_at_most_four_rows_a_second(
     run = perform(viewer, declare(work))
     assert run.progress_done == 300_000
     pauses = [later - earlier for earlier, later in itertools.pairwise(beats)]
-    assert all(pause >= executor.PROGRESS_SECONDS * 0.9 for pause in pauses)
+    assert all(pause >= live.TICK_SECONDS * 0.9 for pause in pauses)
 
 
 def test_a_fenced_task_is_told_at_its_next_check(
@@ -249,7 +251,7 @@ def test_a_fenced_task_is_told_at_its_next_check(
 
     def work(ctx: Context) -> None:
         """Work."""
-        Run.objects.update(token=uuid4())  # as if another attempt had taken it over
+        take_over(Run.objects.get().pk)
         try:
             for done in range(10_000):
                 ctx.progress(done % 100)
@@ -259,7 +261,7 @@ def test_a_fenced_task_is_told_at_its_next_check(
             raise
 
     task = declare(work)
-    run = runs.submit(viewer, task, {}).run
+    run = submission.submit(viewer, task, {}).run
     assert executor.perform(task, run.pk, "host:1", never) is None
     assert told.is_set()
     run.refresh_from_db()
@@ -269,27 +271,27 @@ def test_a_fenced_task_is_told_at_its_next_check(
 def test_a_fenced_task_that_is_deaf_ends_its_process(
     viewer: Viewer, declare: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(live, "FENCED_GRACE_SECONDS", 0.2)
     ended = threading.Event()
 
     def work(ctx: Context) -> None:
         """Work."""
-        Run.objects.update(token=uuid4())
+        take_over(Run.objects.get().pk)
         ctx.progress(1)
         assert ended.wait(10)
 
     task = declare(work)
-    run = runs.submit(viewer, task, {}).run
+    run = submission.submit(viewer, task, {}).run
     executor.perform(task, run.pk, "host:1", ended.set)
     assert ended.is_set()
 
 
 def test_a_finish_waits_for_the_database(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executor, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(live, "RETRY_SECONDS", 0.01)
     answers = iter([OperationalError("down"), OperationalError("down")])
     finish = runs.finish
 
-    def sometimes(*given: Any, **more: Any) -> bool:
+    def sometimes(*given: Any, **more: Any) -> Status | None:
         if (error := next(answers, None)) is not None:
             raise error
         return finish(*given, **more)
@@ -301,10 +303,10 @@ def test_a_finish_waits_for_the_database(viewer: Viewer, monkeypatch: pytest.Mon
 def test_a_finish_that_was_committed_without_an_answer_is_no_second_one(
     viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(live, "RETRY_SECONDS", 0.01)
     finish, times = runs.finish, []
 
-    def silent(*given: Any, **more: Any) -> bool:
+    def silent(*given: Any, **more: Any) -> Status | None:
         done = finish(*given, **more)
         times.append(done)
         if len(times) == 1:
@@ -312,9 +314,9 @@ def test_a_finish_that_was_committed_without_an_answer_is_no_second_one(
         return done
 
     monkeypatch.setattr(runs, "finish", silent)
-    run = runs.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
+    run = submission.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
     assert executor.perform(REGISTRY["count_words"], run.pk, "h", never) == Status.SUCCEEDED
-    assert times == [True, True]
+    assert times == [Status.SUCCEEDED, Status.SUCCEEDED]
     run.refresh_from_db()
     assert run.revision == 3
 
@@ -324,8 +326,8 @@ def test_a_claim_that_was_committed_without_an_answer_is_performed(
 ) -> None:
     claim = runs.claim
 
-    def silent(run_id: UUID, worker: str, token: UUID | None = None) -> Run | None:
-        claim(run_id, worker, token)
+    def silent(*given: Any) -> Run | None:
+        claim(*given)
         raise OperationalError("the connection broke")
 
     monkeypatch.setattr(runs, "claim", silent)
@@ -337,7 +339,7 @@ def test_a_heartbeat_that_the_database_misses_is_tried_again(
 ) -> None:
     heartbeat, tries = runs.heartbeat, []
 
-    def sometimes(*given: Any) -> bool:
+    def sometimes(*given: Any) -> Run | None:
         tries.append(1)
         if len(tries) == 1:
             raise OperationalError("down")

@@ -29,7 +29,7 @@ class Color(enum.Enum):
 
 def refusal(registry: Registry, function: Callable[..., Any], on_lost: Any = "rerun") -> str:
     with pytest.raises(DeclarationError) as caught:
-        registry.declare(function, on_lost, 2)
+        registry.declare(function, on_lost=on_lost)
     message = str(caught.value)
     assert __file__ in message
     assert function.__name__ in message
@@ -41,8 +41,12 @@ def test_a_declared_task_knows_its_shapes(registry: Registry) -> None:
         """Paint."""
         return Answer(value=layers)
 
-    declared = registry.declare(paint, "park", 5)
-    assert (declared.name, declared.description, declared.max_failures) == ("paint", "Paint.", 6)
+    declared = registry.declare(paint, on_lost="park", retries=5)
+    assert (declared.name, declared.description, declared.options.max_failures) == (
+        "paint",
+        "Paint.",
+        6,
+    )
     assert [(f.name, f.shape, f.required) for f in declared.input.fields] == [
         ("color", Choice(Color), True),
         ("layers", Scalar("Int"), False),
@@ -80,14 +84,14 @@ def test_each_supported_hint_has_its_shape(registry: Registry, hint: Any, shape:
         """Work."""
 
     work.__annotations__["value"] = hint
-    assert registry.declare(work, "rerun", 0).input.fields[0].shape == shape
+    assert registry.declare(work, on_lost="rerun", retries=0).input.fields[0].shape == shape
 
 
 def test_a_literal_becomes_an_enum_named_after_its_place(registry: Registry) -> None:
     def sort_words(ctx: Context, *, order: Literal["up", "down"] = "up") -> None:
         """Sort."""
 
-    shape = registry.declare(sort_words, "rerun", 0).input.fields[0].shape
+    shape = registry.declare(sort_words, on_lost="rerun", retries=0).input.fields[0].shape
     assert isinstance(shape, Choice)
     assert shape.enum.__name__ == "SortWordsOrder"
     assert {member.name: member.value for member in shape.enum} == {"UP": "up", "DOWN": "down"}
@@ -98,7 +102,7 @@ def test_a_model_may_contain_itself(registry: Registry) -> None:
         """Grow."""
         raise AssertionError
 
-    model = registry.declare(grow, "rerun", 0).result
+    model = registry.declare(grow, on_lost="rerun", retries=0).result
     assert model is not None
     assert model.fields[0].shape == Listed(model)
 
@@ -150,7 +154,7 @@ def test_the_docstring_of_the_file_will_do(registry: Registry) -> None:
     def work(ctx: Context) -> None:
         return None
 
-    assert registry.declare(work, "rerun", 0).description == __doc__
+    assert registry.declare(work, on_lost="rerun", retries=0).description == __doc__
 
 
 @pytest.mark.parametrize("on_lost", [None, "again", True])
@@ -201,13 +205,13 @@ def test_two_tasks_of_one_name_are_refused(registry: Registry) -> None:
     def work(ctx: Context) -> None:
         """Work."""
 
-    registry.declare(work, "rerun", 2)
-    registry.declare(work, "rerun", 2)  # the same file again, as a reload does
+    registry.declare(work, on_lost="rerun", retries=2)
+    registry.declare(work, on_lost="rerun", retries=2)  # the same file again, as a reload does
     elsewhere: dict[str, Any] = {"Context": Context}
     code = 'def work(ctx: Context) -> None:\n    """Work."""\n'
     exec(compile(code, "other.py", "exec"), elsewhere)  # noqa: S102 - a second file
     with pytest.raises(DeclarationError, match="declares this name too"):
-        registry.declare(elsewhere["work"], "rerun", 2)
+        registry.declare(elsewhere["work"], on_lost="rerun", retries=2)
 
 
 def test_a_context_is_required(registry: Registry) -> None:
@@ -251,7 +255,7 @@ def test_a_budget_that_is_no_number_is_refused(registry: Registry, retries: Any)
         """Work."""
 
     with pytest.raises(DeclarationError, match="retries must be a whole number"):
-        registry.declare(work, "rerun", retries)
+        registry.declare(work, on_lost="rerun", retries=retries)
 
 
 def test_a_hint_that_cannot_be_found_is_refused(registry: Registry) -> None:
@@ -278,7 +282,7 @@ def test_input_is_checked_as_declared(registry: Registry) -> None:
     def work(ctx: Context, *, when: dt.date, colors: list[Color]) -> None:
         """Work."""
 
-    declared = registry.declare(work, "rerun", 0)
+    declared = registry.declare(work, on_lost="rerun", retries=0)
     given = declared.check_input({"when": "2026-11-23", "colors": ["red"]}, None)
     assert given.model_dump() == {"when": dt.date(2026, 11, 23), "colors": [Color.RED]}
     with pytest.raises(ValidationError):
@@ -322,7 +326,7 @@ def test_a_parameter_whose_name_means_something_else_is_refused(
     function: dict[str, Any] = {"Context": Context}
     exec(f'def work(ctx: Context, *, {name}: str) -> None:\n    """Work."""', function)  # noqa: S102
     with pytest.raises(DeclarationError, match=f"work: .*{name}"):
-        registry.declare(function["work"], "rerun", 0)
+        registry.declare(function["work"], on_lost="rerun", retries=0)
 
 
 @pytest.mark.parametrize("default", [5_000_000_000, -(2**31) - 1])
@@ -346,5 +350,5 @@ def test_two_functions_of_one_name_in_one_file_are_refused(registry: Registry) -
 
         return work
 
-    registry.declare(first(), "rerun", 0)
+    registry.declare(first(), on_lost="rerun", retries=0)
     assert "declares this name too" in refusal(registry, second())

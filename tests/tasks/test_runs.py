@@ -13,22 +13,31 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.viewer import RUNS_READ, Viewer
-from tasks import Context, broker, runs
+from tasks import Context, broker, runs, submission
 from tasks.context import Progress
 from tasks.exceptions import RefusalCode, Refused
 from tasks.models import Attempt, Event, File, Run
 from tasks.registry import REGISTRY
-from tasks.runs import Hold
-from tasks.status import Status
+from tasks.runs import Ending, Hold
+from tasks.status import Outcome, Priority, Status
+from tasks.submission import RunOptions
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
 WORDS = {"text": "one two"}
-FAILED = {"code": "BROKEN", "message": "It broke."}
+ERROR = {"code": "BROKEN", "message": "It broke.", "retryable": False}
+FAILED = Ending(Status.FAILED, Outcome.FAILED, error=ERROR)
+
+
+def succeeded(words: int, longest: str) -> Ending:
+    result = {"words": words, "longest": longest}
+    return Ending(Status.SUCCEEDED, Outcome.SUCCEEDED, result=result)
 
 
 def submit(viewer: Viewer, key: str | None = None, **data: Any) -> Run:
-    return runs.submit(viewer, REGISTRY["count_words"], data or dict(WORDS), key).run
+    return submission.submit(
+        viewer, REGISTRY["count_words"], data or dict(WORDS), RunOptions(key)
+    ).run
 
 
 def claim(run: Run) -> Hold:
@@ -68,7 +77,7 @@ def test_a_start_knocks_once(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) ->
     knocker = broker.Knocker()
     monkeypatch.setattr(broker, "KNOCKER", knocker)
     run = submit(viewer)
-    assert knocker._knocks.get_nowait() == ("count_words", run.pk)
+    assert knocker._knocks.get_nowait() == broker.Knock.of(run)
     assert knocker._knocks.empty()
 
 
@@ -82,8 +91,10 @@ def test_a_start_whose_knock_has_no_room_is_due_at_once(
 
 
 def test_the_same_key_and_input_give_the_first_run(viewer: Viewer) -> None:
-    first = runs.submit(viewer, REGISTRY["count_words"], {"text": "a", "minimum": 1}, "k")
-    again = runs.submit(viewer, REGISTRY["count_words"], {"text": "a"}, "k")
+    first = submission.submit(
+        viewer, REGISTRY["count_words"], {"text": "a", "minimum": 1}, RunOptions("k")
+    )
+    again = submission.submit(viewer, REGISTRY["count_words"], {"text": "a"}, RunOptions("k"))
     assert (first.replayed, again.replayed) == (False, True)
     assert first.run == again.run == Run.objects.get()
 
@@ -104,7 +115,7 @@ def test_a_key_belongs_to_its_owner_and_task(
 
     submit(make_viewer("ada"), "k", text="a")
     submit(make_viewer("bob"), "k", text="b")
-    runs.submit(make_viewer("ada"), declare(shout), {"text": "c"}, "k")
+    submission.submit(make_viewer("ada"), declare(shout), {"text": "c"}, RunOptions("k"))
     assert Run.objects.count() == 3
 
 
@@ -113,7 +124,7 @@ def test_a_hundred_parallel_starts_with_one_key_are_one_row(viewer: Viewer) -> N
 
     def start() -> None:
         try:
-            done = runs.submit(viewer, REGISTRY["count_words"], dict(WORDS), "k")
+            done = submission.submit(viewer, REGISTRY["count_words"], dict(WORDS), RunOptions("k"))
             found.append((done.run.pk, done.replayed))
         finally:
             connection.close()
@@ -151,7 +162,7 @@ def test_a_broken_constraint_is_refused_with_its_path(
     viewer: Viewer, data: dict[str, Any], path: tuple[str, ...]
 ) -> None:
     with pytest.raises(Refused) as refused:
-        runs.submit(viewer, REGISTRY["count_words"], data)
+        submission.submit(viewer, REGISTRY["count_words"], data)
     assert problems(refused) == [("BAD_USER_INPUT", path)]
     assert not Run.objects.exists()
 
@@ -180,7 +191,7 @@ def test_a_file_must_be_ones_own_and_uploaded(make_viewer: Callable[..., Viewer]
         ("", RefusalCode.NOT_FOUND),
     ):
         with pytest.raises(Refused) as refused:
-            runs.submit(ada, REGISTRY["profile_dataset"], {"file": value})
+            submission.submit(ada, REGISTRY["profile_dataset"], {"file": value})
         assert problems(refused) == [(code.value, ("input", "file"))]
     assert not Run.objects.exists()
 
@@ -246,7 +257,7 @@ def test_a_finish_keeps_the_result_and_ends_the_attempt(viewer: Viewer) -> None:
     run = submit(viewer)
     hold = claim(run)
     result = {"words": 2, "longest": "one"}
-    assert runs.finish(hold, Status.SUCCEEDED, result=result, progress=Progress(2, 2))
+    assert runs.finish(hold, succeeded(2, "one"), Progress(2, 2))
     run.refresh_from_db()
     assert (run.status, run.is_final, run.result, run.error) == ("SUCCEEDED", True, result, None)
     assert (run.progress_done, run.lease_until, run.failures) == (2, None, 0)
@@ -257,21 +268,21 @@ def test_a_finish_keeps_the_result_and_ends_the_attempt(viewer: Viewer) -> None:
 
 def test_a_failure_is_kept_on_run_attempt_and_event(viewer: Viewer) -> None:
     run = submit(viewer)
-    assert runs.finish(claim(run), Status.FAILED, error=FAILED)
+    assert runs.finish(claim(run), FAILED)
     run.refresh_from_db()
-    assert (run.status, run.error, run.failures) == ("FAILED", FAILED, 1)
-    assert Attempt.objects.get().error == FAILED
+    assert (run.status, run.error, run.failures) == ("FAILED", ERROR, 1)
+    assert Attempt.objects.get().error == ERROR
     assert Event.objects.filter(kind="FAILED", message="It broke.", attempt=1).exists()
 
 
 def test_a_repeated_finish_is_recognised_and_changes_nothing(viewer: Viewer) -> None:
     run = submit(viewer)
     hold = claim(run)
-    runs.finish(hold, Status.SUCCEEDED, result={"words": 1, "longest": "a"})
+    runs.finish(hold, succeeded(1, "a"))
     before = Run.objects.values().get()
-    assert runs.finish(hold, Status.SUCCEEDED, result={"words": 9, "longest": "b"})
+    assert runs.finish(hold, succeeded(9, "b"))
     assert Run.objects.values().get() == before
-    assert not runs.finish(hold, Status.FAILED, error=FAILED)
+    assert not runs.finish(hold, FAILED)
     assert Run.objects.values().get() == before
 
 
@@ -283,7 +294,7 @@ def test_a_stale_holder_changes_nothing(viewer: Viewer, wrong: str) -> None:
     stale = Hold(hold.run_id, attempt, token)
     before = Run.objects.values().get()
     assert not runs.heartbeat(stale, Progress(9))
-    assert not runs.finish(stale, Status.SUCCEEDED, result={"words": 9, "longest": "b"})
+    assert not runs.finish(stale, succeeded(9, "b"))
     assert Run.objects.values().get() == before
     assert Event.objects.count() == 2
 
@@ -299,8 +310,8 @@ def test_a_lost_attempt_is_followed_by_another_and_its_worker_is_fenced(viewer: 
     second = claim(run)
     assert second.attempt == 2
     assert not runs.heartbeat(zombie, Progress(5))
-    assert not runs.finish(zombie, Status.SUCCEEDED, result={"words": 9, "longest": "b"})
-    assert runs.finish(second, Status.SUCCEEDED, result={"words": 2, "longest": "one"})
+    assert not runs.finish(zombie, succeeded(9, "b"))
+    assert runs.finish(second, succeeded(2, "one"))
     run.refresh_from_db()
     assert run.result == {"words": 2, "longest": "one"}
     outcomes = Attempt.objects.order_by("number").values_list("outcome", flat=True)
@@ -327,7 +338,7 @@ def test_a_parked_run_is_lost_at_once(viewer: Viewer, declare: Callable[..., Any
     def pay(ctx: Context) -> None:
         """Pay."""
 
-    run = runs.submit(viewer, declare(pay, "park"), {}).run
+    run = submission.submit(viewer, declare(pay, "park"), {}).run
     claim(run)
     let_lease_pass(run)
     assert [lost.status for lost in runs.recover()] == ["LOST"]
@@ -356,13 +367,13 @@ def test_a_queued_run_is_rung_again_later_and_later(
     waits = []
     for _ in range(5):
         Run.objects.filter(pk=run.pk).update(ring_at=Now())
-        assert runs.ring() == 1
+        assert runs.ring(Priority.NORMAL) == 1
         run.refresh_from_db()
         assert run.ring_at is not None
         waits.append(round((run.ring_at - timezone.now()).total_seconds() / settings.RING_SECONDS))
     assert waits == [1, 2, 4, 5, 5]
     assert knocks == [("count_words", run.pk)] * 5
-    assert runs.ring() == 0
+    assert runs.ring(Priority.NORMAL) == 0
 
 
 def test_a_knock_that_fails_leaves_its_batch_due(
@@ -372,14 +383,14 @@ def test_a_knock_that_fails_leaves_its_batch_due(
     Run.objects.update(ring_at=Now())
     told: list[UUID] = []
 
-    def publish(task: str, run_id: UUID) -> None:
+    def publish(knock: broker.Knock) -> None:
         if told:
             raise broker.BrokerError("away")
-        told.append(run_id)
+        told.append(knock.run_id)
 
     monkeypatch.setattr(broker, "publish", publish)
     with pytest.raises(broker.BrokerError):
-        runs.ring()
+        runs.ring(Priority.NORMAL)
     due = Run.objects.filter(ring_at__lte=Now()).values_list("pk", flat=True)
     assert set(due) == set(ids) - set(told)
 
@@ -390,7 +401,7 @@ def test_two_conductors_ring_each_run_once(viewer: Viewer, knocks: list[tuple[st
 
     def conduct() -> None:
         try:
-            runs.ring()
+            runs.ring(Priority.NORMAL)
         finally:
             connection.close()
 
@@ -409,10 +420,10 @@ def test_each_verb_takes_the_fewest_statements(
     is_one = connection.vendor == "postgresql"
     task = REGISTRY["count_words"]
     with django_assert_num_queries(1 if is_one else 4):
-        run = runs.submit(viewer, task, dict(WORDS)).run
+        run = submission.submit(viewer, task, dict(WORDS)).run
     with django_assert_num_queries(1 if is_one else 5):
         hold = claim(run)
     with django_assert_num_queries(1 if is_one else 3):
         runs.heartbeat(hold, Progress(1))
     with django_assert_num_queries(1 if is_one else 5):
-        runs.finish(hold, Status.SUCCEEDED, result={"words": 1, "longest": "a"})
+        runs.finish(hold, succeeded(1, "a"))

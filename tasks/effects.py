@@ -1,0 +1,65 @@
+"""Effects: what a run does to the world, done once where that can be had, and marked where not."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
+from tasks import statements
+from tasks.exceptions import Fenced
+from tasks.models import Effect
+from tasks.runs import Hold
+
+T = TypeVar("T")
+
+
+def done(hold: Hold, key: str) -> Effect | None:
+    """The effect if it is known to be done, in whichever attempt."""
+    return Effect.objects.filter(run_id=hold.run_id, key=key, done_at__isnull=False).first()
+
+
+def begin(hold: Hold, key: str) -> None:
+    """Mark an effect on the outside world as begun, or raise Fenced.
+
+    If it had been begun before, the run says from now on that it may have repeated.
+    """
+    begun = statements.perform(
+        statements.BEGIN_EFFECT, key=key, lease=settings.LEASE_SECONDS, **hold.as_params()
+    )
+    if not begun:
+        raise Fenced("This attempt no longer holds the run: the effect was not begun.")
+
+
+def complete(hold: Hold, key: str, value: Any) -> None:
+    """Mark it as done. Not fenced: that it happened is true, whoever holds the run by now."""
+    Effect.objects.filter(run_id=hold.run_id, key=key, done_at=None).update(
+        done_at=Now(), value=value
+    )
+
+
+def withdraw(hold: Hold, key: str) -> None:
+    """It is known not to have happened: as if it had not been begun."""
+    Effect.objects.filter(run_id=hold.run_id, key=key, attempt=hold.attempt, done_at=None).delete()
+
+
+def once(hold: Hold, key: str, act: Callable[[], T]) -> T | Any:
+    """Do something in this database exactly once: it, its mark and the fence commit together.
+
+    The fence comes last, so that neither heartbeat nor cancel waits for the effect meanwhile.
+    """
+    with transaction.atomic():
+        mark = Effect(run_id=hold.run_id, key=key, attempt=hold.attempt, begun_at=Now())
+        Effect.objects.bulk_create([mark], ignore_conflicts=True)
+        row = Effect.objects.get(run_id=hold.run_id, key=key)
+        if row.done_at is not None:
+            return row.value
+        value = act()
+        Effect.objects.filter(run_id=hold.run_id, key=key).update(done_at=Now(), value=value)
+        held = statements.perform(
+            statements.STILL_HELD, lease=settings.LEASE_SECONDS, **hold.as_params()
+        )
+        if not held:
+            raise Fenced("This attempt no longer holds the run: the effect was undone.")
+    return value

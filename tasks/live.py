@@ -1,0 +1,238 @@
+"""The backing of a Context in a worker: a run that is held, and the thread that watches over it."""
+
+import contextlib
+import json
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from tasks import context, effects, files, runs
+from tasks.board import BOARD
+from tasks.context import LogLine, Progress
+from tasks.exceptions import Canceled, Failure, Fenced, Released, Retry, Stopped
+from tasks.registry import Task
+from tasks.runs import Ending, Hold
+from tasks.status import Level, OnLost, Outcome, Status
+
+log = logging.getLogger("downbeat.live")
+T = TypeVar("T")
+
+TICK_SECONDS = 0.25  # between two looks at what changed, and so between two writes of progress
+FENCED_GRACE_SECONDS = 5.0  # for a fenced function to notice, before its process ends
+RELEASE_GRACE_SECONDS = 1.0
+RETRY_SECONDS = 1.0
+LINES = 1_000  # that one attempt may write
+DATABASE_AWAY = (OperationalError, InterfaceError)
+
+
+@dataclass(frozen=True)
+class _Stop:
+    """Why the function must stop, and what is done at `deadline` (monotonic) if it has not."""
+
+    reason: Stopped
+    deadline: float
+    ending: Ending | None  # None: there is nothing to write, the run is somebody else's
+
+
+class LiveRun:
+    """A held run. Its thread writes heartbeats, progress and log lines, and hears of cancels.
+
+    `end_process` is called when the function does not stop in time.
+    """
+
+    def __init__(self, hold: Hold, task: Task, end_process: Callable[[], None]) -> None:
+        self.hold = hold
+        self.progress: Progress | None = None
+        self._task = task
+        self._end_process = end_process
+        self._written: Progress | None = None
+        self._stop: _Stop | None = None
+        self._cancels = BOARD.cancels
+        self._lines: deque[LogLine] = deque()
+        self._line_count = 0
+        self._writing = threading.Lock()
+        self._ending = threading.Lock()
+        self._has_returned = False
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> "LiveRun":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def returned(self) -> None:
+        """The function is over, one way or another: from now on nothing is forced."""
+        with self._ending:
+            self._has_returned = True
+
+    def check(self) -> None:
+        if self._stop is not None:
+            raise self._stop.reason
+
+    def log(self, line: LogLine) -> None:
+        self._line_count += 1
+        if self._line_count <= LINES:
+            self._lines.append(line)
+        elif self._line_count == LINES + 1:
+            text = f"More than {LINES} lines in one attempt: the rest is not kept."
+            self._lines.append(LogLine(text, Level.WARNING))
+
+    def effect(self, key: str, act: Callable[[str], Any]) -> Any:
+        self.check()
+        if (done := until_answered(lambda: effects.done(self.hold, key))) is not None:
+            return done.value
+        until_answered(lambda: effects.begin(self.hold, key))
+        try:
+            value = act(f"{self.hold.run_id}:{key}")
+        except (Failure, Retry):  # the author's word that nothing happened
+            until_answered(lambda: effects.withdraw(self.hold, key))
+            raise
+        kept = _is_json(value)
+        until_answered(lambda: effects.complete(self.hold, key, value if kept else None))
+        if not kept:
+            raise TypeError(f"The effect {key!r} was done, but what it returned is no JSON value.")
+        return value
+
+    def once(self, key: str, act: Callable[[], Any]) -> Any:
+        self.check()
+        return effects.once(self.hold, key, act)
+
+    def open(self, file: context.File) -> BinaryIO:
+        return files.open_file(file)
+
+    def path(self, file: context.File) -> contextlib.AbstractContextManager[Path]:
+        return files.local_path(file)
+
+    def flush(self) -> None:
+        """Write the log lines that wait; they stay waiting while the database is away."""
+        with self._writing:
+            while lines := list(self._lines):
+                if not runs.log(self.hold, lines):
+                    return  # fenced: the heartbeat says so
+                for _ in lines:
+                    self._lines.popleft()
+
+    def _watch(self) -> None:
+        due = time.monotonic() + settings.HEARTBEAT_SECONDS
+        limit = self._task.options.time_limit
+        over = None if limit is None else time.monotonic() + limit
+        try:
+            while not self._done.wait(TICK_SECONDS):
+                now = time.monotonic()
+                if now >= due or self._has_news():
+                    pause = settings.HEARTBEAT_SECONDS if self._sign() else RETRY_SECONDS
+                    due = time.monotonic() + pause
+                self._hear_release(now)
+                if over is not None and now >= over:
+                    self._force(time_limit_ending(self._task), "ran into its time limit")
+                    return
+                if self._stop is not None and now >= self._stop.deadline:
+                    self._force(self._stop.ending, f"did not stop ({self._stop.reason})")
+                    return
+        finally:
+            connection.close()  # this thread's own
+
+    def _has_news(self) -> bool:
+        is_fenced = self._stop is not None and self._stop.ending is None
+        return not is_fenced and (
+            self.progress != self._written
+            or bool(self._lines)
+            or (self._cancels != BOARD.cancels and self._stop is None)
+        )
+
+    def _sign(self) -> bool:
+        """Write one heartbeat and the log lines; whether the database answered."""
+        progress, self._cancels = self.progress, BOARD.cancels
+        try:
+            run = runs.heartbeat(self.hold, progress)
+            if run is not None:
+                self.flush()
+        except Exception as error:
+            # Whatever it is, the next one is tried: a lease that nobody recovered heals.
+            log.warning("%s: no heartbeat: %s", self.hold.run_id, type(error).__name__)
+            connection.close()
+            return False
+        self._written = progress
+        if run is None:
+            self._must_stop(
+                Fenced("Another attempt took this run over: stop, nothing you do now counts."),
+                FENCED_GRACE_SECONDS,
+                None,
+            )
+        elif run.cancel_requested_at is not None and self._stop is None:
+            ending = Ending(Status.CANCELED, Outcome.CANCELED)
+            self._must_stop(Canceled("canceled"), settings.CANCEL_GRACE_SECONDS, ending)
+        return True
+
+    def _hear_release(self, now: float) -> None:
+        at = BOARD.release_at
+        if at is not None and now >= at and self._stop is None:
+            self._must_stop(Released("released"), RELEASE_GRACE_SECONDS, RELEASED)
+
+    def _must_stop(self, reason: Stopped, grace: float, ending: Ending | None) -> None:
+        if self._stop is None or self._stop.ending is not None:
+            self._stop = _Stop(reason, time.monotonic() + grace, ending)
+
+    def _force(self, ending: Ending | None, why: str) -> None:
+        """The function did not stop: write the ending in its place and end its process."""
+        with self._ending:
+            if self._has_returned:
+                return
+            log.error("%s %s: its process ends.", self.hold.run_id, why)
+            if ending is not None:
+                until_answered(lambda: runs.finish(self.hold, ending, self.progress))
+            self._end_process()
+
+
+RELEASED = Ending(
+    Status.QUEUED,
+    Outcome.RELEASED,
+    # Kept only if the run may not be performed again: cut off, it is then LOST.
+    error={
+        "code": "WORKER_STOPPED",
+        "message": "The worker shut down in the middle; the outcome is unknown.",
+        "retryable": False,
+    },
+)
+
+
+def time_limit_ending(task: Task) -> Ending:
+    """Cut off in the middle, so another attempt is for tasks alone that may be repeated."""
+    may_repeat = task.options.on_lost is OnLost.RERUN
+    message = f"It ran longer than its time limit of {task.options.time_limit:g} s."
+    return Ending(
+        Status.SCHEDULED if may_repeat else Status.FAILED,
+        Outcome.FAILED,
+        error={"code": "TIME_LIMIT", "message": message, "retryable": may_repeat},
+    )
+
+
+def until_answered(ask: Callable[[], T]) -> T:
+    """Ask the database again and again: what was done must not be lost because it is away."""
+    while True:
+        try:
+            return ask()
+        except DATABASE_AWAY as error:
+            log.warning("The database does not answer (%s); trying again.", type(error).__name__)
+            connection.close()
+            time.sleep(RETRY_SECONDS)
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
