@@ -43,6 +43,9 @@ def _configuration() -> dict[str, Any]:
         "accept_content": ["json"],
         "worker_concurrency": settings.WORKER_PROCESSES,
         "worker_prefetch_multiplier": 1,
+        # A knock waits in the broker, in order of priority, not behind a long task of one worker.
+        # Only Redis can do so; with RabbitMQ a worker holds as many knocks as it has slots.
+        "worker_disable_prefetch": not is_amqp,
         "worker_max_tasks_per_child": 1_000,
         "worker_enable_remote_control": False,
         "worker_send_task_events": False,

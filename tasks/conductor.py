@@ -1,4 +1,4 @@
-"""The conductor: recovers what died, starts what is due, rings again what was lost.
+"""The conductor: expires and starts what is due, recovers what died, rings what was lost, prunes.
 
 Any number of copies may run; each step is one conditional statement that skips locked rows.
 """
@@ -14,6 +14,7 @@ from django.conf import settings
 
 from tasks import broker, runs
 from tasks.runs import BATCH
+from tasks.signs import Memory, Silence, Storm
 from tasks.status import Priority
 
 log = logging.getLogger("downbeat.conductor")
@@ -27,8 +28,10 @@ class Conductor:
     def __init__(self) -> None:
         self._done = threading.Event()
         self._recover_at = 0.0
-        self._answers_since: float | None = None
         self._broker_forgot = True  # perhaps, while no conductor looked
+        self._memory = Memory(settings.BROKER_URL)
+        self._silence = Silence()
+        self._storm = Storm()
 
     def stop(self) -> None:
         self._done.set()
@@ -40,7 +43,7 @@ class Conductor:
                 self.tick()
             except db.Error as error:
                 log.warning("The database does not answer: %s", type(error).__name__)
-                self._answers_since = None
+                self._storm = Storm()
                 db.connection.close()
             except Exception as error:
                 # The broker's clients raise many kinds; the rows stay due for the next tick.
@@ -55,24 +58,22 @@ class Conductor:
         if self._may_recover():
             self._repeat(self._recover)
             self._repeat(runs.start_due)
+        self._broker_forgot = self._broker_forgot or self._memory.is_lost()
         if self._broker_forgot:
             broker.ping()
             runs.make_all_due()
             self._broker_forgot = False
+        elif silent := self._silence.tasks():
+            log.warning("Nothing is claimed though workers are free: ringing again.")
+            runs.make_tasks_due(silent)
         for priority in sorted(Priority, reverse=True):
             self._repeat(partial(runs.ring, priority))
 
     def _may_recover(self) -> bool:
-        """At its own pace, and once the database has answered for a whole lease.
-
-        While it was away no worker could show that it lives.
-        """
-        now = time.monotonic()
-        if self._answers_since is None:
-            self._answers_since = now
-        if now < max(self._recover_at, self._answers_since + settings.LEASE_SECONDS):
+        """At its own pace, and when no storm makes living workers look dead."""
+        if time.monotonic() < self._recover_at or not self._storm.is_over():
             return False
-        self._recover_at = now + settings.RECOVER_SECONDS
+        self._recover_at = time.monotonic() + settings.RECOVER_SECONDS
         return True
 
     def _repeat(self, step: Callable[[], int]) -> None:

@@ -8,6 +8,7 @@ import contextlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from accounts.viewer import Viewer
-from tasks import broker, statements
+from tasks import broker, notifier, statements
 from tasks.context import LogLine, Progress
 from tasks.models import Attempt, Run
 from tasks.status import Outcome, Priority, Status
@@ -186,7 +187,26 @@ def cancel(viewer: Viewer, run_ids: Iterable[UUID]) -> list[Run]:
     A waiting run is CANCELED at once; a running one is asked to stop.
     """
     ids = json.dumps([run_id.hex for run_id in run_ids])
-    return statements.perform(statements.CANCEL, ids=ids, owner_id=viewer.user_id)
+    asked = statements.perform(statements.CANCEL, ids=ids, owner_id=viewer.user_id)
+    for run in asked:
+        if run.status == Status.RUNNING:
+            transaction.on_commit(partial(notifier.HERALD.cancel, run.pk))
+    return asked
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """The database's clock in seconds, the running runs, and how many of their leases passed."""
+
+    clock: float
+    running: int
+    expired: int
+
+
+def vitals() -> Vitals:
+    """One look at what recovery has to judge."""
+    clock, running, expired = statements.ask(statements.VITALS, lease=settings.LEASE_SECONDS)
+    return Vitals(float(clock), running, expired)
 
 
 def make_all_due() -> None:

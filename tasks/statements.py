@@ -25,13 +25,15 @@ class Verb:
     returning: str = "*"
 
 
-# Words in braces differ by database: {now}, {after}...{seconds} (a time so many seconds from now),
+# Words in braces differ by database: {now}, {epoch} (now in seconds),
+# {after}...{seconds} (a time so many seconds from now),
 # {least} (of texts or times that are not null), {differs} (unequal, null included),
 # {among}...{locked or skip_locked}{end} (a batch of rows), {in}...{in_end} (a JSON list of ids),
 # {lines} (the rows of a JSON list: value, place) and {part}...{part_end} (a text of such a value),
 # {time} and {json} (the type of a parameter that may be null) and {never} (later than every time).
 _POSTGRESQL = {
     "now": "statement_timestamp()",  # not clock_timestamp(): volatile, so no index bound
+    "epoch": "extract(epoch from statement_timestamp())",
     "after": "(statement_timestamp() + (",
     "seconds": ") * interval '1 second')",
     "least": "LEAST",
@@ -52,6 +54,7 @@ _POSTGRESQL = {
 _SQLITE = {
     # Six digits of fraction, as Django writes them: times are compared as texts.
     "now": "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now')",
+    "epoch": "(julianday('now') - 2440587.5) * 86400",
     "after": "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now', (",
     "seconds": ") || ' seconds')",
     "least": "MIN",
@@ -293,6 +296,13 @@ STILL_HELD = Verb(
 )
 
 
+VITALS = (
+    "SELECT {epoch}, COUNT(*), COUNT(CASE WHEN "
+    + _NO_SIGN
+    + " THEN 1 END) FROM tasks_run WHERE status = 'RUNNING'"
+)
+
+
 def perform(verb: Verb, **params: Any) -> list[Run]:
     """Carry the verb out at once and entirely; the changed runs, as they now stand.
 
@@ -319,6 +329,15 @@ def _execute(change: str, then: Sequence[str], values: dict[str, Any]) -> list[R
                 for statement in then:
                     cursor.execute(statement, {**values, "changed": run.pk.hex})
     return changed
+
+
+def ask(question: str, **params: Any) -> tuple[Any, ...]:
+    """The one row that answers a question in the words of this module."""
+    words = _POSTGRESQL if connection.vendor == "postgresql" else _SQLITE
+    with connection.cursor() as cursor:
+        cursor.execute(question.format_map(words), params)
+        row: tuple[Any, ...] = cursor.fetchone()
+    return row
 
 
 def _gave_way(error: OperationalError) -> bool:

@@ -15,6 +15,7 @@ from backend.embedded.supervisor import Part, Supervisor
 
 ROOT = Path(__file__).resolve().parents[2]
 MANAGE = (sys.executable, str(ROOT / "manage.py"))
+RUNS_GRACE_SECONDS = 1.5  # for running work; what is given back then ends within the limit too
 GRACE_SECONDS = 3  # for open requests and streams at shutdown; the supervisor's limit is above it
 
 
@@ -64,6 +65,7 @@ def _environment(settings: config.Config) -> dict[str, str]:
         "DOWNBEAT_HOME": str(settings.home),
         "TMPDIR": str(home.empty_scratch(settings.home)),
         "PYTHONUNBUFFERED": "1",
+        "SHUTDOWN_SECONDS": str(min(settings.shutdown_seconds, RUNS_GRACE_SECONDS)),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
     }
 

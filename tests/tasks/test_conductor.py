@@ -11,7 +11,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.viewer import Viewer
-from tasks import broker, conductor, runs, submission
+from tasks import broker, conductor, runs, signs, submission
 from tasks.conductor import Conductor
 from tasks.models import Run
 from tasks.registry import REGISTRY
@@ -25,6 +25,7 @@ def broker_answers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The broker is there; how often it was asked."""
     pings: list[int] = []
     monkeypatch.setattr(broker, "ping", lambda: pings.append(1))
+    monkeypatch.setattr(signs.Memory, "is_lost", lambda self: False)
     return pings
 
 

@@ -1,0 +1,128 @@
+"""What a worker's main process does beside Celery: its row, losses of children, the watchdog."""
+
+import logging
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
+
+from django.conf import settings
+from django.db import Error, connection
+from django.db.models.functions import Now
+
+from tasks import runs
+from tasks.board import BOARD
+from tasks.models import Run, Worker
+from tasks.registry import REGISTRY
+from tasks.status import Status
+
+log = logging.getLogger("downbeat.worker")
+
+DEAF_SECONDS = 60.0  # with a free slot and due work, but no claim
+DEAF_RINGS = 2  # knocks that the conductor has repeated meanwhile
+
+
+class Housekeeper:
+    """One thread of the main process, the only one there that talks to the database."""
+
+    def __init__(self, name: str, tasks: Sequence[str], busy: Callable[[], int]) -> None:
+        self.tasks = list(tasks)
+        self._busy = busy
+        # The tasks whose runs wait for nothing but a slot.
+        self._unlimited = [n for n in tasks if REGISTRY[n].options.max_running is None]
+        self._row = Worker(name=name, tasks=list(tasks), slots=settings.WORKER_PROCESSES)
+        self._losses: queue.SimpleQueue[tuple[UUID, str, str] | None] = queue.SimpleQueue()
+        self._is_leaving = False
+        self._is_known = False
+        self.is_deaf = False
+        self._thread = threading.Thread(target=self._work, name="housekeeper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def leave(self) -> None:
+        """Take the row away, so that nobody counts on this worker; losses are still told."""
+        self._is_leaving = True
+        self._losses.put(None)
+
+    def lost(self, run_id: UUID, process: str, message: str) -> None:
+        """Tell that this process of ours is dead, and so is its attempt at the run."""
+        self._losses.put((run_id, process, message))
+
+    def _work(self) -> None:
+        while not self._is_leaving:
+            self._answering(self._show_life, "No sign of life")
+            self._record_losses(settings.HEARTBEAT_SECONDS)
+        self._answering(
+            lambda: Worker.objects.filter(pk=self._row.pk).delete(),
+            "The worker's row stays behind; it counts as dead when it is stale",
+        )
+        while True:
+            self._record_losses(None)
+
+    def _record_losses(self, seconds: float | None) -> None:
+        """Those of the next so many seconds (None: for ever), or until it is time to leave."""
+        due = None if seconds is None else time.monotonic() + seconds
+        while due is None or time.monotonic() < due:
+            try:
+                loss = self._losses.get(timeout=due and max(0.0, due - time.monotonic()))
+            except queue.Empty:
+                return
+            if loss is None:
+                return
+            self._answering(partial(self._record, *loss), "A loss is left to the conductor")
+
+    @staticmethod
+    def _answering(act: Callable[[], object], otherwise: str) -> None:
+        """Do it with a connection of its own; what the database does not answer is logged."""
+        try:
+            act()
+        except Error as error:
+            log.warning("%s: %s", otherwise, type(error).__name__)
+        finally:
+            # Children are forked from this process: leave no connection open for them.
+            connection.close()
+
+    def _show_life(self) -> None:
+        if not self._is_known:
+            self._introduce()
+        idle = time.monotonic() - BOARD.claimed_at
+        self._row.busy = self._busy()
+        self._row.claimed_at = Now() - timedelta(seconds=idle)
+        self._row.heartbeat_at = Now()  # the database's clock decides who is alive
+        self._row.save()
+        self._is_known = True
+        if idle > DEAF_SECONDS and not self.is_deaf and self._is_needed():
+            self._give_up()
+
+    def _introduce(self) -> None:
+        """Runs that waited for a worker that knows their task need not wait for their ring."""
+        fresh = set(self.tasks) - Worker.objects.known_tasks()
+        if fresh and (waiting := runs.make_tasks_due(fresh)):
+            log.info("%d runs waited for a worker that knows their task", waiting)
+
+    def _is_needed(self) -> bool:
+        """Whether a slot is free while runs that were rung for again and again still wait."""
+        if self._row.busy >= self._row.slots:
+            return False
+        waiting = Run.objects.filter(
+            status=Status.QUEUED, task__in=self._unlimited, rings__gt=DEAF_RINGS
+        )
+        return waiting.exists()
+
+    def _give_up(self) -> None:
+        """A consumer that no longer hears is mended by a new process; what runs may finish."""
+        log.error("No run was claimed for %g s though some are due: leaving.", DEAF_SECONDS)
+        self.is_deaf = True
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    @staticmethod
+    def _record(run_id: UUID, process: str, message: str) -> None:
+        for hold in runs.holds_of(run_id, process):
+            if (run := runs.lose(hold, message)) is not None:
+                log.warning("%s attempt %d was lost, now %s", run, run.attempt, run.status)
