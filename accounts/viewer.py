@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-RUNS_READ = "runs:read"
-TASKS_START = "tasks:start"
-SCOPES = (RUNS_READ, TASKS_START)
+RUNS_READ, TASKS_START, RUNS_CANCEL, RUNS_DELETE = (
+    "runs:read",
+    "tasks:start",
+    "runs:cancel",
+    "runs:delete",
+)
+SCOPES = (RUNS_READ, TASKS_START, RUNS_CANCEL, RUNS_DELETE)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,41 @@
-"""What resolvers know of the request that they answer."""
+"""What resolvers know of the request that they answer, and what they load together for many."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from accounts.models import User
 from accounts.viewer import Viewer
 from schema.errors import Code, CodedError, unauthenticated
-from tasks.models import File
+from tasks.models import File, Run, Worker
 
-ANSWER_BYTES = 8_000_000  # of stored inputs and results
+V = TypeVar("V")
+
+ANSWER_BYTES = 8_000_000  # of stored inputs and results, and of the messages of events
+
+
+class Batch(Generic[V]):
+    """Values by key: the first one asked for brings all that were announced, in one query."""
+
+    def __init__(
+        self, load: Callable[[Collection[UUID]], Mapping[UUID, V]], announced: set[UUID]
+    ) -> None:
+        self._load = load
+        self._announced = announced
+        self._found: dict[UUID, V | None] = {}
+
+    def put(self, key: UUID, value: V) -> None:
+        """A value that is at hand."""
+        self._found[key] = value
+
+    def get(self, key: UUID) -> V | None:
+        if key not in self._found:
+            wanted = (self._announced | {key}) - self._found.keys()
+            loaded = self._load(wanted)
+            self._found.update((each, loaded.get(each)) for each in wanted)
+        return self._found[key]
 
 
 @dataclass
@@ -18,9 +44,19 @@ class RequestContext:
 
     viewer: Viewer | None
     base_url: str
-    _bytes: int = 0
-    _wanted_files: set[UUID] = field(default_factory=set)
-    _files: dict[UUID, File | None] = field(default_factory=dict)
+    _bytes: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self._shown: set[UUID] = set()
+        self._wanted_files: set[UUID] = set()
+        self._wanted_runs: set[UUID] = set()
+        self._of_runs: dict[Hashable, Batch[Any]] = {}
+        self._files = Batch(self._load_files, self._wanted_files)
+        self._runs = Batch(self._load_runs, self._wanted_runs)
+        self._users = Batch(User.objects.in_bulk, set())
 
     @property
     def signed_in(self) -> Viewer:
@@ -34,10 +70,43 @@ class RequestContext:
         self._bytes += _weight(value)
         if self._bytes > ANSWER_BYTES:
             message = (
-                f"The inputs and results asked for exceed {ANSWER_BYTES} bytes: ask for fewer."
+                f"The inputs, results and events asked for exceed {ANSWER_BYTES} bytes: "
+                "ask for fewer."
             )
             raise CodedError(Code.QUERY_TOO_COMPLEX, message)
         return value
+
+    def will_show(self, runs: Iterable[Run]) -> None:
+        """The runs that a root field answers with: what belongs to them is loaded together.
+
+        What an earlier root field has loaded is forgotten: a mutation may have changed it since.
+        """
+        self._forget()
+        self._announce(runs)
+
+    def _announce(self, runs: Iterable[Run]) -> None:
+        for run in runs:
+            self._shown.add(run.pk)
+            self._runs.put(run.pk, run)
+            if run.rerun_of is not None:
+                self._wanted_runs.add(run.rerun_of)
+
+    def of_run(
+        self, name: Hashable, run_id: UUID, load: Callable[[Collection[UUID]], Mapping[UUID, V]]
+    ) -> V | None:
+        """What `load` finds for this run: asked once under this name, for all runs shown."""
+        batch: Batch[V] = self._of_runs.setdefault(name, Batch(load, self._shown))
+        return batch.get(run_id)
+
+    def run(self, key: UUID) -> Run | None:
+        """The run as this viewer may see it, perhaps without its input and result."""
+        return self._runs.get(key)
+
+    def _load_runs(self, keys: Collection[UUID]) -> dict[UUID, Run]:
+        # Input and result may be large, and are seldom asked of the runs beside a list.
+        runs = Run.objects.visible_to(self.viewer).defer("input", "result").in_bulk(keys)
+        self._announce(runs.values())
+        return runs
 
     def will_need_files(self, ids: Iterable[UUID]) -> None:
         """Announce files, so that the first one asked for brings all of them in one query."""
@@ -45,12 +114,21 @@ class RequestContext:
 
     def file(self, key: UUID) -> File | None:
         """The file as this viewer may see it; None when it was pruned."""
-        if key not in self._files:
-            self._wanted_files.add(key)
-            rows = File.objects.visible_to(self.viewer).in_bulk(self._wanted_files)
-            self._files.update({wanted: rows.get(wanted) for wanted in self._wanted_files})
-            self._wanted_files.clear()
-        return self._files[key]
+        return self._files.get(key)
+
+    def _load_files(self, keys: Collection[UUID]) -> dict[UUID, File]:
+        files = File.objects.visible_to(self.viewer).in_bulk(keys)
+        self._wanted_runs.update(file.run_id for file in files.values() if file.run_id is not None)
+        return files
+
+    def user(self, key: UUID) -> User | None:
+        """Somebody who is named in what this viewer may see."""
+        return self._users.get(key)
+
+    @cached_property
+    def known_tasks(self) -> set[str]:
+        """The tasks that some living worker takes."""
+        return Worker.objects.known_tasks()
 
 
 def _weight(value: Any) -> int:

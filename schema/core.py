@@ -7,64 +7,17 @@ import graphene
 from graphene import relay
 from graphene.utils.str_converters import to_camel_case
 from graphene_django import DjangoObjectType
+from graphene_django.registry import get_global_registry
 
 from accounts.models import User as UserRow
 from accounts.viewer import TASKS_START
+from schema.enums import AttemptOutcome, ErrorCode
 from schema.names import input_name, mutation_name, type_name
 from schema.scalars import JSON, BigInt, DateTime
 from tasks import models
-from tasks.exceptions import Problem, RefusalCode
+from tasks.exceptions import Problem
 from tasks.registry import REGISTRY
 from tasks.shapes import Model
-from tasks.status import Outcome, Status
-
-_STATUS = {
-    Status.SCHEDULED: "Waits for its time: a delay or a retry.",
-    Status.QUEUED: "Waits for a worker.",
-    Status.RUNNING: "A worker performs it.",
-    Status.CANCELING: "A worker performs it and has been asked to stop.",
-    Status.SUCCEEDED: "Final: the result is there.",
-    Status.FAILED: "Final: the error says why.",
-    Status.CANCELED: "Final: it was stopped on request.",
-    Status.EXPIRED: "Final: it did not start in time.",
-    Status.LOST: "Final: its worker died, and whether the work was done cannot be known.",
-}
-_OUTCOME = {
-    Outcome.SUCCEEDED: "The function returned.",
-    Outcome.FAILED: "The function raised, or its result could not be kept.",
-    Outcome.CANCELED: "It stopped on request.",
-    Outcome.LOST: "Its worker gave no sign of life.",
-    Outcome.RELEASED: "Its worker shut down and gave the run back.",
-}
-_REFUSAL = {
-    RefusalCode.BAD_USER_INPUT: "A value breaks a constraint; `field` says which.",
-    RefusalCode.NOT_FOUND: "There is nothing with this id that the viewer may see.",
-    RefusalCode.FORBIDDEN: "The credential may not do this.",
-    RefusalCode.IDEMPOTENCY_KEY_REUSED: "The key already started a run with another input.",
-    RefusalCode.RUN_IS_FINAL: "The run is over.",
-    RefusalCode.RUN_NOT_FINAL: "The run is not over.",
-    RefusalCode.TASK_RETIRED: "The task is no longer declared.",
-    RefusalCode.UPLOAD_INCOMPLETE: "The file's bytes have not been uploaded.",
-    RefusalCode.UPLOAD_EXPIRED: "The upload came too late.",
-    RefusalCode.UPLOAD_MISMATCH: "The bytes are not those that were promised.",
-    RefusalCode.QUOTA_EXCEEDED: "A quota is used up.",
-}
-
-RunStatus = graphene.Enum.from_enum(
-    Status,
-    name="RunStatus",
-    description=lambda v: _STATUS[v] if v else "Where a run stands. An unknown one is not final.",
-)
-AttemptOutcome = graphene.Enum.from_enum(
-    Outcome,
-    name="AttemptOutcome",
-    description=lambda v: _OUTCOME[v] if v else "How an attempt ended.",
-)
-ErrorCode = graphene.Enum.from_enum(
-    RefusalCode,
-    name="ErrorCode",
-    description=lambda v: _REFUSAL[v] if v else "Why a mutation was refused.",
-)
 
 
 class User(DjangoObjectType):
@@ -94,6 +47,11 @@ def user_error(problem: Problem) -> UserError:
     return UserError(field=path or None, code=problem.code, message=problem.message)
 
 
+def run_type() -> Any:
+    """The type Run, which comes later: it is made of those that refer to it."""
+    return get_global_registry().get_type_for_model(models.Run)
+
+
 class Progress(graphene.ObjectType):
     """How far a run has come, as its task counts."""
 
@@ -109,12 +67,20 @@ class RunError(graphene.ObjectType):
     code = graphene.String(required=True, description="A word for programs, set by the task or us.")
     message = graphene.String(required=True, description="A sentence for people.")
     attempt = graphene.Int(description="The number of the attempt that met it.")
+    retryable = graphene.Boolean(
+        required=True, description="Whether another attempt might have gone better."
+    )
 
 
 def run_error(error: dict[str, Any] | None, attempt: int) -> RunError | None:
     if error is None:
         return None
-    return RunError(code=error["code"], message=error["message"], attempt=attempt)
+    return RunError(
+        code=error["code"],
+        message=error["message"],
+        attempt=attempt,
+        retryable=error.get("retryable", False),  # rows of 0.1 do not say
+    )
 
 
 class Attempt(DjangoObjectType):
@@ -153,6 +119,12 @@ class File(DjangoObjectType):
     sha256 = graphene.String(description="Its digest in hexadecimal; null until known.")
     is_ready = graphene.Boolean(required=True, description="Whether its bytes are stored.")
     created_at = DateTime(required=True, description="When the upload was asked for.")
+    run = graphene.Field(
+        lambda: run_type(), description="The run that saved it; null for an upload."
+    )
+
+    def resolve_run(self, info: Any) -> models.Run | None:
+        return None if self.run_id is None else info.context.run(self.run_id)
 
 
 @cache
@@ -171,6 +143,7 @@ class Task(graphene.ObjectType):
     is_retired = graphene.Boolean(
         required=True, description="Whether it is no longer declared: old runs remain readable."
     )
+    has_worker = graphene.Boolean(required=True, description="Whether a living worker takes it.")
     viewer_can_start = graphene.Boolean(
         required=True, description="Whether the viewer may start it."
     )
@@ -191,6 +164,9 @@ class Task(graphene.ObjectType):
 
     def resolve_is_retired(self, info: Any) -> bool:
         return self.name not in REGISTRY
+
+    def resolve_has_worker(self, info: Any) -> bool:
+        return self.name in info.context.known_tasks
 
     def resolve_viewer_can_start(self, info: Any) -> bool:
         viewer = info.context.viewer

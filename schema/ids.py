@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from uuid import UUID
 
 
@@ -34,3 +35,10 @@ def to_uuid(text: str) -> UUID | None:
     except ValueError:
         return None
     return key if str(key) == text else None
+
+
+def to_number(text: str) -> int:
+    """The number of something within its run; ValueError for any other text."""
+    if not re.fullmatch("[1-9][0-9]{0,9}", text, re.ASCII) or int(text) >= 2**31:
+        raise ValueError(text)
+    return int(text)

@@ -12,6 +12,7 @@ COST = 4_000  # fields of one operation, those of a page's items times the size 
 LINES = 2_000  # lines of a document
 PAGE_SIZE = 100  # items of a page at most
 DEFAULT_PAGE = 20  # items of a page that says nothing
+BULK = 1_000  # runs that one mutation may change
 TOKENS = 2_000  # lexical tokens of a document, comments included
 ERRORS = 20  # mistakes reported before validation stops
 

@@ -1,13 +1,14 @@
-"""Keyset pages, newest first: a cursor names a row, so depth is free and nothing is skipped."""
+"""Keyset pages: a cursor names a row, so depth is free and nothing is skipped."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 import graphene
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from schema.errors import bad_user_input
 from schema.limits import DEFAULT_PAGE, PAGE_SIZE
@@ -31,40 +32,121 @@ class PageInfo(graphene.ObjectType):
     end_cursor = graphene.String(description="The cursor of the last edge.")
 
 
-class Page(Generic[M]):
-    """One page of rows ordered by descending key; what lies around it is asked only if selected."""
+@dataclass(frozen=True)
+class Order:
+    """By which unique column a list is ordered, and how a cursor's text is read as its value."""
 
-    def __init__(
-        self,
-        rows: QuerySet[M],
+    column: str
+    read: Callable[[str], Any]  # ValueError for what is no such value
+    is_descending: bool = False
+
+    def follows(self, value: Any, *, or_is: bool = False) -> Q:
+        """What comes after the row of this value."""
+        return self._beside(value, "lt" if self.is_descending else "gt", or_is)
+
+    def precedes(self, value: Any, *, or_is: bool = False) -> Q:
+        """What comes before the row of this value."""
+        return self._beside(value, "gt" if self.is_descending else "lt", or_is)
+
+    def _beside(self, value: Any, side: str, or_is: bool) -> Q:
+        return Q(**{f"{self.column}__{side}{'e' if or_is else ''}": value})
+
+
+NEWEST_FIRST = Order("id", UUID, is_descending=True)
+OLDEST_FIRST = Order("id", UUID)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Which part of an ordered list is wanted: the arguments of a connection, checked."""
+
+    order: Order
+    size: int
+    is_backward: bool
+    after: Any
+    before: Any
+
+    @classmethod
+    def of(
+        cls,
+        order: Order,
         *,
         first: int | None = None,
         after: str | None = None,
         last: int | None = None,
         before: str | None = None,
-    ) -> None:
-        self._all = rows
-        self._size = _size(first, last)
-        self._is_backward = last is not None
-        self._after = None if after is None else from_cursor(after)
-        self._before = None if before is None else from_cursor(before)
-        self._has_more, self.nodes = self._load()
+    ) -> Self:
+        return cls(
+            order,
+            _size(first, last),
+            last is not None,
+            None if after is None else from_cursor(after, order),
+            None if before is None else from_cursor(before, order),
+        )
 
-    def _load(self) -> tuple[bool, Sequence[M]]:
-        rows = self._all
-        if self._after is not None:
-            rows = rows.filter(pk__lt=self._after)
-        if self._before is not None:
-            rows = rows.filter(pk__gt=self._before)
-        if self._size == 0:
-            return rows.exists(), []
-        found = list(rows.order_by("pk" if self._is_backward else "-pk")[: self._size + 1])
-        nodes = found[: self._size]
-        return len(found) > self._size, nodes[::-1] if self._is_backward else nodes
+    @property
+    def between(self) -> Q:
+        """What lies between the cursors."""
+        where = Q()
+        if self.after is not None:
+            where &= self.order.follows(self.after)
+        if self.before is not None:
+            where &= self.order.precedes(self.before)
+        return where
+
+    @property
+    def ordering(self) -> str:
+        """The order in which the rows are read: from the end at which the page lies."""
+        is_down = self.order.is_descending != self.is_backward
+        return ("-" if is_down else "") + self.order.column
+
+
+class Source(Protocol[M]):
+    """A list of rows, as a page asks for it."""
+
+    def read(self, cut: Cut) -> list[M]:
+        """The rows of the cut in the order of reading, and one more if there is one."""
+        ...
+
+    def has(self, where: Q) -> bool:
+        """Whether there is such a row."""
+        ...
+
+    def count(self) -> int:
+        """How many rows there are; beyond COUNT_AT_MOST, some number above it."""
+        ...
+
+
+class Rows(Generic[M]):
+    """The rows of one query."""
+
+    def __init__(self, rows: QuerySet[M]) -> None:
+        self._rows = rows
+
+    def read(self, cut: Cut) -> list[M]:
+        return list(self._rows.filter(cut.between).order_by(cut.ordering)[: cut.size + 1])
+
+    def has(self, where: Q) -> bool:
+        return self._rows.filter(where).exists()
+
+    def count(self) -> int:
+        return self._rows.order_by()[: COUNT_AT_MOST + 1].count()
+
+
+class Page(Generic[M]):
+    """One page of rows; what lies around it is asked only if selected."""
+
+    def __init__(self, source: Source[M], cut: Cut) -> None:
+        self._source = source
+        self._cut = cut
+        found = source.read(cut)
+        self._has_more = len(found) > cut.size
+        nodes = found[: cut.size]
+        self.nodes: Sequence[M] = nodes[::-1] if cut.is_backward else nodes
 
     @property
     def edges(self) -> list[dict[str, Any]]:
-        return [{"cursor": to_cursor(node.pk), "node": node} for node in self.nodes]
+        return [{"cursor": self._cursor(node), "node": node} for node in self.nodes]
 
     @property
     def page_info(self) -> "Page[M]":
@@ -72,33 +154,34 @@ class Page(Generic[M]):
 
     @property
     def has_next_page(self) -> bool:
-        if not self._is_backward:
-            return self._has_more
-        edge = self.nodes[-1].pk if self.nodes else self._before
-        return edge is not None and self._all.filter(pk__lt=edge).exists()
+        if self._has_more and not self._cut.is_backward:
+            return True
+        edge, order = self._cut.before, self._cut.order
+        return edge is not None and self._source.has(order.follows(edge, or_is=True))
 
     @property
     def has_previous_page(self) -> bool:
-        if self._is_backward:
-            return self._has_more
-        if self._after is None:
-            return False
-        edge = self.nodes[0].pk if self.nodes else self._after
-        return self._all.filter(pk__gt=edge).exists()
+        if self._has_more and self._cut.is_backward:
+            return True
+        edge, order = self._cut.after, self._cut.order
+        return edge is not None and self._source.has(order.precedes(edge, or_is=True))
 
     @property
     def start_cursor(self) -> str | None:
-        return to_cursor(self.nodes[0].pk) if self.nodes else None
+        return self._cursor(self.nodes[0]) if self.nodes else None
 
     @property
     def end_cursor(self) -> str | None:
-        return to_cursor(self.nodes[-1].pk) if self.nodes else None
+        return self._cursor(self.nodes[-1]) if self.nodes else None
 
     @property
     def total_count(self) -> int | None:
         """How many rows there are; None when there are too many to count at once."""
-        count = self._all.order_by()[: COUNT_AT_MOST + 1].count()
+        count = self._source.count()
         return count if count <= COUNT_AT_MOST else None
+
+    def _cursor(self, node: M) -> str:
+        return to_cursor(getattr(node, self._cut.order.column))
 
 
 def _size(first: int | None, last: int | None) -> int:
@@ -110,25 +193,32 @@ def _size(first: int | None, last: int | None) -> int:
     return size
 
 
-def to_cursor(key: object) -> str:
-    return base64.urlsafe_b64encode(f"{_CURSOR}{key}".encode()).decode("ascii")
+def to_cursor(value: object) -> str:
+    return base64.urlsafe_b64encode(f"{_CURSOR}{value}".encode()).decode("ascii")
 
 
-def from_cursor(cursor: str) -> UUID:
-    """The key in a cursor, or BAD_USER_INPUT: a wrong cursor is never page 1."""
-    with suppress(ValueError):  # of base64, ASCII and UUID alike
+def from_cursor(cursor: str, order: Order) -> Any:
+    """The value in a cursor, or BAD_USER_INPUT: a wrong cursor is never page 1."""
+    with suppress(ValueError):  # of base64, ASCII and the value alike
         text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
         if text.startswith(_CURSOR):
-            return UUID(text.removeprefix(_CURSOR))
+            return order.read(text.removeprefix(_CURSOR))
     raise bad_user_input("This is no cursor of ours: use one from pageInfo or an edge.")
 
 
-def arguments() -> dict[str, Any]:
-    """The four arguments of every connection."""
+def arguments(*, backward: bool = True) -> dict[str, Any]:
+    """The arguments of a connection; not all of them can be read from the back."""
     size = f"at most {PAGE_SIZE}; neither `first` nor `last` means {DEFAULT_PAGE}."
-    return {
+    if not backward:
+        size = f"at most {PAGE_SIZE}; left out, {DEFAULT_PAGE}."
+    forward = {
         "first": graphene.Int(description=f"How many from the front, {size}"),
         "after": graphene.String(description="Only what follows this cursor."),
+    }
+    if not backward:
+        return forward
+    return {
+        **forward,
         "last": graphene.Int(description=f"How many from the back, {size}"),
         "before": graphene.String(description="Only what precedes this cursor."),
     }

@@ -1,6 +1,7 @@
 """What can be read: the viewer, nodes, runs, tasks, limits."""
 
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import graphene
 from django.conf import settings
@@ -10,32 +11,28 @@ from graphene import relay
 from accounts.models import User as UserRow
 from accounts.viewer import Viewer
 from schema import limits
-from schema.core import RunStatus, Task, User
+from schema.core import Task, User
 from schema.errors import bad_user_input
-from schema.ids import from_global_id, key_of, to_uuid
+from schema.filters import RunFilter, filtered
+from schema.ids import from_global_id, key_of, to_number, to_uuid
 from schema.limits import PAGE_SIZE
-from schema.pages import Page, arguments
-from schema.run import Run, RunConnection, file_ids
-from schema.scalars import BigInt, DateTime
+from schema.pages import NEWEST_FIRST, Cut, Page, Rows, arguments
+from schema.run import Run, RunConnection, show
+from schema.scalars import BigInt
 from schema.selection import selects
 from tasks import models
+from tasks.exceptions import Refused
 from tasks.registry import REGISTRY
-from tasks.status import FINAL
 from tasks.text import is_text
+
+M = TypeVar("M", models.Attempt, models.Event)
 
 _NODES = (("nodes",), ("edges", "node"))  # where a connection's runs are selected
 STORED = ("input", "inputJson", "result", "resultJson")
-FILTER_WORDS = 100
-
-
-class RunFilter(graphene.InputObjectType):
-    """Which runs; all that is given must hold."""
-
-    tasks = graphene.List(graphene.NonNull(graphene.String), description="Of one of these tasks.")
-    statuses = graphene.List(graphene.NonNull(RunStatus), description="In one of these statuses.")
-    is_final = graphene.Boolean(description="Over, or not.")
-    created_from = DateTime(description="Asked for at this time or later.")
-    created_before = DateTime(description="Asked for before this time.")
+_NUMBERED: dict[str, type[models.Attempt | models.Event]] = {
+    "Attempt": models.Attempt,
+    "Event": models.Event,
+}
 
 
 class Limits(graphene.ObjectType):
@@ -89,17 +86,18 @@ class Query(graphene.ObjectType):
 
     def resolve_run(self, info: Any, id: str) -> models.Run | None:
         viewer, key = info.context.signed_in, key_of(id, "Run")
-        rows = _with_relations(models.Run.objects.visible_to(viewer), info, ())
+        rows = _light(models.Run.objects.visible_to(viewer), info, ())
         run = None if key is None else rows.filter(pk=key).first()
-        if run is not None and _selects_stored(info, ()):
-            info.context.will_need_files(file_ids([run]))
+        show(info, [] if run is None else [run])
         return run
 
     def resolve_runs(self, info: Any, filter: Any = None, **page: Any) -> Page[models.Run]:
-        rows = _filtered(models.Run.objects.visible_to(info.context.signed_in), filter or {})
-        found = Page(_with_relations(rows, info, *_NODES), **page)
-        if _selects_stored(info, *_NODES):
-            info.context.will_need_files(file_ids(found.nodes))
+        try:
+            rows = filtered(models.Run.objects.visible_to(info.context.signed_in), filter or {})
+        except Refused as refused:
+            raise bad_user_input(str(refused)) from None
+        found = Page(Rows(_light(rows, info, *_NODES)), Cut.of(NEWEST_FIRST, **page))
+        show(info, found.nodes)
         return found
 
     def resolve_task(self, info: Any, name: str) -> Task | None:
@@ -125,8 +123,8 @@ def _node(info: Any, global_id: str) -> Any:
     type_name, text = from_global_id(global_id) or ("", "")
     if type_name == "Task":
         return Task(name=text) if _is_task(text, viewer) else None
-    if type_name == "Attempt":
-        return _attempt(info, text)
+    if type_name in _NUMBERED:
+        return _numbered(info, _NUMBERED[type_name].objects.all(), text)
     key = to_uuid(text)
     if key is None:
         return None
@@ -147,45 +145,20 @@ def _is_task(name: str, viewer: Viewer) -> bool:
     return is_text(name) and runs.filter(task=name).exists()
 
 
-def _attempt(info: Any, text: str) -> models.Attempt | None:
+def _numbered(info: Any, rows: QuerySet[M], text: str) -> M | None:
+    """The attempt or event of a visible run that has the number."""
     run_text, _, number = text.partition(":")
     run_key = to_uuid(run_text)
-    if run_key is None or not (number.isascii() and number.isdigit() and len(number) < 10):
+    if run_key is None:
         return None
     runs = models.Run.objects.visible_to(info.context.signed_in).filter(pk=run_key)
-    return models.Attempt.objects.filter(run__in=runs, number=int(number)).first()
+    with suppress(ValueError):
+        return rows.filter(run__in=runs, number=to_number(number)).first()
+    return None
 
 
-def _selects_stored(info: Any, *paths: tuple[str, ...]) -> bool:
-    """Whether the stored input or result of the runs at these paths is asked for."""
-    return any(selects(info, *path, name) for path in paths for name in STORED)
-
-
-def _with_relations(
-    rows: QuerySet[models.Run], info: Any, *paths: tuple[str, ...]
-) -> QuerySet[models.Run]:
-    """Load what is selected below each run together with the runs, and no more."""
-    if not _selects_stored(info, *paths):
-        rows = rows.defer("input", "result")  # they may be large
-    if any(selects(info, *path, "attempts") for path in paths):
-        rows = rows.prefetch_related("attempts")
-    if any(selects(info, *path, "requestedBy") for path in paths):
-        rows = rows.select_related("owner")
-    return rows
-
-
-def _filtered(rows: QuerySet[models.Run], wanted: Any) -> QuerySet[models.Run]:
-    if (tasks := wanted.get("tasks")) is not None:
-        if len(tasks) > FILTER_WORDS:
-            raise bad_user_input(f"A filter may name at most {FILTER_WORDS} tasks.")
-        rows = rows.filter(task__in=[task for task in tasks if is_text(task)])
-    if (statuses := wanted.get("statuses")) is not None:
-        rows = rows.filter(status__in={status.value for status in statuses})
-    if (is_final := wanted.get("is_final")) is not None:
-        final = [status.value for status in FINAL]
-        rows = rows.filter(status__in=final) if is_final else rows.exclude(status__in=final)
-    if (start := wanted.get("created_from")) is not None:
-        rows = rows.filter(created_at__gte=start)
-    if (end := wanted.get("created_before")) is not None:
-        rows = rows.filter(created_at__lt=end)
-    return rows
+def _light(rows: QuerySet[models.Run], info: Any, *paths: tuple[str, ...]) -> QuerySet[models.Run]:
+    """Without inputs and results, which may be large, unless they are selected below a run."""
+    if any(selects(info, *path, name) for path in paths for name in STORED):
+        return rows
+    return rows.defer("input", "result")

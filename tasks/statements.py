@@ -235,6 +235,7 @@ CANCEL = Verb(
         + """id, revision, {now}, CASE status WHEN 'CANCELED' THEN 'CANCELED'
         ELSE 'CANCEL_REQUESTED' END, CASE status WHEN 'RUNNING' THEN attempt END, '' FROM u""",
     ),
+    returning="id, task, status, revision, attempt",
 )
 
 EXPIRE = Verb(

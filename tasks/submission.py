@@ -34,13 +34,16 @@ FURTHEST = timedelta(days=366)  # that a run may be asked for ahead
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to start a run; no part of its input. Times have an offset."""
+    """How to start a run; no part of its input. Times have an offset.
+
+    Without tags and priority: none and NORMAL, or those of the run that is asked for again.
+    """
 
     idempotency_key: str | None = None
     run_at: datetime | None = None
     expires_at: datetime | None = None
-    tags: tuple[str, ...] = ()
-    priority: Priority = Priority.NORMAL
+    tags: tuple[str, ...] | None = None
+    priority: Priority | None = None
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,8 @@ def _insert(
             max_failures=task.options.max_failures,
             is_gated=task.options.is_gated,
             is_unique=task.options.unique,
-            priority=options.priority.value,
-            tags=list(options.tags),
+            priority=(Priority.NORMAL if options.priority is None else options.priority).value,
+            tags=list(options.tags or ()),
             run_at=options.run_at,
             expires_at=options.expires_at,
             rerun_of=rerun_of,
@@ -155,8 +158,11 @@ def rerun(viewer: Viewer, run_id: UUID, options: RunOptions | None = None) -> Su
     if run.declaration is None:
         message = f"The task {run.task} is no longer declared."
         raise _refused(message, RefusalCode.TASK_RETIRED, "id")
-    options = options or RunOptions(priority=Priority(run.priority))
-    options = replace(options, tags=options.tags or tuple(run.tags))
+    options = options or RunOptions()
+    if options.tags is None:
+        options = replace(options, tags=tuple(run.tags))
+    if options.priority is None:
+        options = replace(options, priority=Priority(run.priority))
     return submit(viewer, run.declaration, run.input, options, rerun_of=run.pk)
 
 
@@ -169,7 +175,7 @@ def _option_problems(options: RunOptions) -> Iterator[Problem]:
     if key is not None and not (1 <= len(key) <= KEY_LENGTH and is_text(key)):
         message = f"An idempotencyKey has 1 to {KEY_LENGTH} characters, none of them NUL."
         yield Problem(message, path=("options", "idempotency_key"))
-    yield from _tag_problems(options.tags)
+    yield from _tag_problems(options.tags or ())
     yield from _time_problems(options)
 
 

@@ -247,7 +247,7 @@ def test_a_page_costs_the_same_few_queries_however_many_runs(
     rich = """{ runs { edges { cursor node { ...all } } pageInfo { endCursor hasNextPage } } }
       fragment all on Run { id requestedBy { displayName } attempts { number }
         input { ... on ProfileDatasetGiven { file { name size isReady } } } }"""
-    with django_assert_num_queries(3):  # runs with owners, attempts, files
+    with django_assert_num_queries(4):  # runs, their attempts, the owner, files
         answer = ask(rich, viewer)
     nodes = [edge["node"] for edge in answer["data"]["runs"]["edges"]]
     assert all(node["input"]["file"]["name"] == "a.csv" for node in nodes)
