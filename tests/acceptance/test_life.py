@@ -1,0 +1,184 @@
+"""The whole life of a run through GraphQL, over every stack: each verb, each ending."""
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.client import Client
+from tests.acceptance.jobs import begin, lines, until, until_status, with_jobs
+from tests.stacks.service import Service, Stack, running
+
+CANCEL = "mutation($id: ID!) { cancelRun(id: $id) { run { status } errors { code } } }"
+CANCEL_ALL = """mutation($filter: RunFilter!) { cancelRuns(filter: $filter) {
+  items { run { id status } errors { code } } errors { code } } }"""
+RERUN = """mutation($id: ID!) { rerun(id: $id) {
+  run { id rerunOf { id } } replayed errors { code } } }"""
+EVENTS = """query($id: ID!, $last: Int, $filter: EventFilter) { run(id: $id) {
+  events(last: $last, filter: $filter) { nodes { kind level message attempt number } } } }"""
+
+
+@pytest.fixture(scope="module")
+def service(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that knows the jobs, shared by the tests that do it no harm."""
+    env = with_jobs(tmp_path_factory.mktemp("jobs"))
+    with running(stack, CANCEL_GRACE_SECONDS="1", RING_SECONDS="5", **env) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def client(service: Service) -> Client:
+    return Client(service)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    return tmp_path / "ledger"
+
+
+def outcomes(run: dict[str, Any]) -> list[str]:
+    return [attempt["outcome"] for attempt in run["attempts"]]
+
+
+def soon(seconds: float) -> str:
+    return (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)).isoformat()
+
+
+def test_a_failing_task_is_tried_again_until_it_succeeds(client: Client, ledger: Path) -> None:
+    run = client.finished(begin(client, "failTwice", ledger=str(ledger)))
+    assert (run["status"], outcomes(run)) == ("SUCCEEDED", ["FAILED", "FAILED", "SUCCEEDED"])
+    events = client.ask(EVENTS, id=run["id"])["run"]["events"]["nodes"]
+    life = ["STARTED", "LOGGED", "RETRIED", "QUEUED"]
+    assert [event["kind"] for event in events] == ["QUEUED", *life, *life, *life[:2], "SUCCEEDED"]
+    logged = [(e["level"], e["message"], e["attempt"]) for e in events if e["kind"] == "LOGGED"]
+    assert logged == [("WARNING", f"try {n}", n) for n in (1, 2, 3)]
+    tail = client.ask(EVENTS, id=run["id"], last=1, filter={"kinds": ["LOGGED"]})
+    assert [event["message"] for event in tail["run"]["events"]["nodes"]] == ["try 3"]
+
+
+def test_a_task_that_listens_is_canceled_within_two_seconds(client: Client, ledger: Path) -> None:
+    run = begin(client, "sleepAWhile", seconds=30, ledger=str(ledger))
+    until_status(client, run, "RUNNING")
+    payload = client.ask(CANCEL, id=run)["cancelRun"]
+    assert payload == {"run": {"status": "CANCELING"}, "errors": []}
+    assert until_status(client, run, "CANCELED") < 2
+    found = client.read(run)
+    assert (outcomes(found), found["error"]) == (["CANCELED"], None)
+    assert client.ask(CANCEL, id=run)["cancelRun"]["errors"] == []
+
+
+def test_a_deaf_task_is_canceled_after_its_grace_and_no_other_suffers(
+    client: Client, ledger: Path, tmp_path: Path
+) -> None:
+    other = begin(client, "sleepAWhile", seconds=4, ledger=str(tmp_path / "other"))
+    run = begin(client, "sleepDeaf", seconds=60, ledger=str(ledger))
+    until_status(client, run, "RUNNING")
+    until_status(client, other, "RUNNING")
+    client.ask(CANCEL, id=run)
+    assert until_status(client, run, "CANCELED") < 1 + 2
+    found = client.finished(other)
+    assert (found["status"], outcomes(found)) == ("SUCCEEDED", ["SUCCEEDED"])
+    quick = client.finished(begin(client, "sleepAWhile", seconds=0, ledger=str(ledger)))
+    assert quick["status"] == "SUCCEEDED"  # the slot is free again
+
+
+def test_waiting_runs_are_canceled_by_a_filter_with_a_word_for_each(client: Client) -> None:
+    options = {"runAt": soon(3_600), "tags": ["night"]}
+    waiting = [begin(client, "sleepAWhile", options, seconds=1, ledger="x") for _ in range(3)]
+    payload = client.ask(CANCEL_ALL, filter={"tags": ["night"]})["cancelRuns"]
+    assert {item["run"]["id"] for item in payload["items"]} == set(waiting)
+    assert {item["run"]["status"] for item in payload["items"]} == {"CANCELED"}
+    assert client.ask(CANCEL_ALL, filter={"tags": ["night"]})["cancelRuns"]["items"] == []
+
+
+def test_a_run_waits_for_its_time(client: Client, ledger: Path) -> None:
+    at = soon(3)
+    run = begin(client, "sleepAWhile", {"runAt": at}, seconds=0, ledger=str(ledger))
+    assert client.read(run)["status"] == "SCHEDULED"
+    assert client.finished(run)["status"] == "SUCCEEDED"
+    assert dt.datetime.now(dt.UTC) >= dt.datetime.fromisoformat(at)
+
+
+def test_a_run_that_nobody_takes_expires_and_says_so(client: Client, ledger: Path) -> None:
+    options = {"runAt": soon(3_600), "expiresAt": soon(3_601)}
+    run = begin(client, "sleepAWhile", options, seconds=0, ledger=str(ledger))
+    refused = client.ask(CANCEL, id=run)["cancelRun"]
+    assert refused["errors"] == []
+    short = {"expiresAt": soon(1.5)}
+    stuck = [begin(client, "sleepDeaf", seconds=4, ledger=str(ledger)) for _ in range(2)]
+    for each in stuck:
+        until_status(client, each, "RUNNING")
+    late = begin(client, "sleepAWhile", short, seconds=0, ledger=str(ledger))
+    assert client.finished(late)["status"] == "EXPIRED"
+    assert lines(ledger) != []
+    assert len(lines(ledger)) == 2
+
+
+def test_a_poison_pill_ends_after_its_budget_and_no_other_suffers(
+    client: Client, ledger: Path, tmp_path: Path
+) -> None:
+    other = begin(client, "sleepAWhile", seconds=3, ledger=str(tmp_path / "other"))
+    run = client.finished(begin(client, "killItself", ledger=str(ledger)))
+    assert (run["status"], run["error"]["code"]) == ("LOST", "WORKER_LOST")
+    assert (outcomes(run), len(lines(ledger))) == (["LOST", "LOST"], 2)
+    assert outcomes(client.finished(other)) == ["SUCCEEDED"]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_death_before_the_effect_repeats_nothing_and_one_within_is_parked(
+    client: Client, ledger: Path, before: bool
+) -> None:
+    run = client.finished(begin(client, "chargeAndDie", ledger=str(ledger), before=before))
+    assert len(lines(ledger)) == 1
+    assert run["status"] == ("SUCCEEDED" if before else "LOST")
+    assert outcomes(run) == (["LOST", "SUCCEEDED"] if before else ["LOST"])
+    query = "query($id: ID!) { run(id: $id) { mayHaveRepeated } }"
+    assert client.ask(query, id=run["id"])["run"]["mayHaveRepeated"] is False
+
+
+def test_a_task_that_dawdles_is_told(client: Client, ledger: Path) -> None:
+    run = client.finished(begin(client, "dawdle", ledger=str(ledger)))
+    assert (run["status"], run["error"]["code"]) == ("FAILED", "TIME_LIMIT")
+    assert len(lines(ledger)) == 1
+
+
+def test_a_task_with_a_limit_runs_one_at_a_time(client: Client, ledger: Path) -> None:
+    runs = [begin(client, "oneAtATime", ledger=str(ledger)) for _ in range(5)]
+    found = [client.finished(run) for run in runs]
+    assert [(run["status"], outcomes(run)) for run in found] == [("SUCCEEDED", ["SUCCEEDED"])] * 5
+
+
+def test_every_queue_is_taken_and_says_who_takes_it(client: Client, ledger: Path) -> None:
+    run = client.finished(begin(client, "workElsewhere", ledger=str(ledger)))
+    assert run["status"] == "SUCCEEDED"
+    tasks = client.ask("{ tasks { name hasWorker } }")["tasks"]
+    assert {task["hasWorker"] for task in tasks} == {True}
+
+
+@pytest.mark.parametrize("priority", ["LOW", "HIGH"])
+def test_every_priority_is_performed(client: Client, ledger: Path, priority: str) -> None:
+    options = {"priority": priority}
+    run = begin(client, "sleepAWhile", options, seconds=0, ledger=str(ledger))
+    assert until_status(client, run, "SUCCEEDED") < 3
+
+
+def test_a_rerun_is_performed_and_linked(client: Client, ledger: Path) -> None:
+    first = client.finished(begin(client, "sleepAWhile", seconds=0, ledger=str(ledger)))
+    payload = client.ask(RERUN, id=first["id"])["rerun"]
+    assert payload["run"]["rerunOf"] == {"id": first["id"]}
+    assert client.finished(payload["run"]["id"])["status"] == "SUCCEEDED"
+    assert len(lines(ledger)) == 2
+
+
+@pytest.mark.xdist_group("embedded")
+def test_a_task_that_holds_the_interpreter_is_ended_by_the_main_process(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    with running(Stack("embedded"), **with_jobs(tmp_path)) as service:
+        client = Client(service)
+        run = begin(client, "holdTheGil", ledger=str(ledger))
+        until(lambda: bool(lines(ledger)))
+        assert client.finished(run, seconds=30)["status"] == "LOST"
+        (pid,) = lines(ledger)
+        until(lambda: pid not in {process.pid for process in service.processes()}, 20)
