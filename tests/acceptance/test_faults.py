@@ -8,51 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.client import COUNT, READ, Client
+from tests.acceptance.jobs import begin, until_status, with_jobs
 from tests.stacks.service import Service, Stack, running
-
-ROOT = Path(__file__).parents[2]
-QUICK = {"LEASE_SECONDS": "3", "HEARTBEAT_SECONDS": "1", "RECOVER_SECONDS": "0.5"}
-SLEEP = '''"""Sleep, and leave a line for each attempt."""
-import os, time
-from pathlib import Path
-from tasks import Context, task
-
-def line(ledger: str) -> None:
-    with open(ledger, "a") as file:
-        file.write(f"{os.getpid()}\\n")
-
-@task(on_lost="rerun")
-def sleep_a_while(ctx: Context, *, seconds: float, ledger: str) -> None:
-    line(ledger)
-    for _ in ctx.track(range(int(seconds * 10))):
-        time.sleep(0.1)
-
-@task(on_lost="park")
-def sleep_once(ctx: Context, *, seconds: float, ledger: str) -> None:
-    line(ledger)
-    time.sleep(seconds)
-'''
-RERUN = """mutation($input: SleepAWhileInput!) { sleepAWhile(input: $input) {
-  run { id } errors { message } } }"""
-PARK = """mutation($input: SleepOnceInput!) { sleepOnce(input: $input) {
-  run { id } errors { message } } }"""
-
-
-def with_sleep(folder: Path) -> dict[str, str]:
-    """The settings of a service that knows the tasks above, with quick leases."""
-    package = folder / "night_jobs"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "sleep.py").write_text(SLEEP)
-    path = os.pathsep.join((str(folder), str(ROOT)))
-    return {"TASK_PACKAGES": "tasks.definitions,night_jobs", "PYTHONPATH": path, **QUICK}
-
-
-def until_running(client: Client, run: str) -> None:
-    deadline = time.monotonic() + 20
-    while client.read(run)["status"] != "RUNNING":
-        assert time.monotonic() < deadline, client.read(run)
-        time.sleep(0.05)
 
 
 def kill_worker_and_children(service: Service) -> None:
@@ -68,13 +25,12 @@ def kill_worker_and_children(service: Service) -> None:
 
 def test_a_killed_worker_loses_no_run(own_stack: Stack, tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
-    with running(own_stack, **with_sleep(tmp_path)) as service:
+    with running(own_stack, **with_jobs(tmp_path)) as service:
         client = Client(service)
-        rerun = client.ask(RERUN, input={"seconds": 3, "ledger": str(ledger)})
-        park = client.ask(PARK, input={"seconds": 3, "ledger": str(ledger)})
-        again, once = rerun["sleepAWhile"]["run"]["id"], park["sleepOnce"]["run"]["id"]
-        until_running(client, again)
-        until_running(client, once)
+        again = begin(client, "sleepAWhile", seconds=3, ledger=str(ledger))
+        once = begin(client, "sleepOnce", seconds=3, ledger=str(ledger))
+        until_status(client, again, "RUNNING")
+        until_status(client, once, "RUNNING")
         kill_worker_and_children(service)
         killed = time.monotonic()
         finished = client.finished(again, seconds=30)
@@ -91,11 +47,10 @@ def test_a_killed_worker_loses_no_run(own_stack: Stack, tmp_path: Path) -> None:
 def test_a_frozen_worker_is_fenced_when_it_wakes(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
     stack = Stack("embedded")
-    with running(stack, WORKER_PROCESSES="1", **with_sleep(tmp_path)) as service:
+    with running(stack, WORKER_PROCESSES="1", **with_jobs(tmp_path)) as service:
         client = Client(service)
-        asked = client.ask(RERUN, input={"seconds": 2, "ledger": str(ledger)})
-        run = asked["sleepAWhile"]["run"]["id"]
-        until_running(client, run)
+        run = begin(client, "sleepAWhile", seconds=2, ledger=str(ledger))
+        until_status(client, run, "RUNNING")
         frozen = int(ledger.read_text().split()[0])
         os.kill(frozen, signal.SIGSTOP)
         deadline = time.monotonic() + 20
@@ -134,12 +89,11 @@ def test_a_start_is_answered_while_the_broker_is_away_and_runs_when_it_is_back(
 def test_it_goes_on_where_it_left_off(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
     stack = Stack("embedded")
-    with running(stack, **with_sleep(tmp_path)) as service:
+    with running(stack, **with_jobs(tmp_path)) as service:
         client = Client(service)
-        asked = client.ask(RERUN, input={"seconds": 20, "ledger": str(ledger)})
-        run = asked["sleepAWhile"]["run"]["id"]
+        run = begin(client, "sleepAWhile", seconds=20, ledger=str(ledger))
         waiting = [client.started(COUNT, text=f"a {n}") for n in range(3)]
-        until_running(client, run)
+        until_status(client, run, "RUNNING")
         code, seconds = service.stop()
         assert code == 0
         assert seconds < 5

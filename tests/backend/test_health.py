@@ -12,6 +12,7 @@ from django.utils import timezone
 from backend import health
 from tasks import broker
 from tasks.models import Worker, WorkerQuerySet
+from tasks.registry import REGISTRY
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def broker_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def worker(db: None) -> Worker:
-    return Worker.objects.create(name="here:1")
+    return Worker.objects.create(name="here:1", tasks=list(REGISTRY))
 
 
 def test_it_is_ready_when_database_broker_and_worker_are_well(
@@ -34,7 +35,13 @@ def test_it_is_ready_when_database_broker_and_worker_are_well(
 ) -> None:
     answer = client.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "database": "ok", "broker": "ok", "worker": "ok"}
+    assert answer.json() == {
+        "status": "ok",
+        "database": "ok",
+        "broker": "ok",
+        "worker": "ok",
+        "tasks_without_worker": [],
+    }
     assert not answer.cookies
     assert "no-store" in answer["Cache-Control"]
 
@@ -51,6 +58,15 @@ def test_a_worker_whose_last_sign_is_old_counts_as_none(client: Client, worker: 
     old = timezone.now() - timedelta(minutes=2)
     Worker.objects.filter(pk=worker.pk).update(heartbeat_at=old)
     assert client.get("/readyz").json()["worker"] == "no sign of life"
+
+
+def test_a_task_that_no_worker_takes_is_named_but_the_others_flow(
+    client: Client, worker: Worker
+) -> None:
+    Worker.objects.filter(pk=worker.pk).update(tasks=["count_words"])
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["tasks_without_worker"] == ["profile_dataset"]
 
 
 def test_a_broker_that_is_away_is_named_without_its_address(
@@ -100,7 +116,7 @@ def test_while_one_asks_the_others_get_the_last_answer(
     readiness = health.Readiness(fresh_seconds=0)
     first = readiness.ask()
     release, asking = threading.Event(), threading.Event()
-    monkeypatch.setattr(health, "_ask_database", lambda: {"database": "ok", "worker": "ok"})
+    monkeypatch.setattr(health, "_ask_database", lambda: ({}, []))
 
     def wait() -> None:
         asking.set()
