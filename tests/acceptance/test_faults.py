@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.client import COUNT, READ, Client
-from tests.acceptance.jobs import begin, until_status, with_jobs
+from tests.acceptance.client import COUNT, Client
+from tests.acceptance.jobs import begin, lines, until, until_status, with_jobs
 from tests.stacks.service import Service, Stack, running
 
 
@@ -100,8 +100,6 @@ def test_it_goes_on_where_it_left_off(tmp_path: Path) -> None:
         service.start()
         for each in waiting:
             assert client.finished(each)["status"] == "SUCCEEDED"
-        assert client.service.graphql(READ, {"id": run}, client.token)["data"]["run"]["id"] == run
-        deadline = time.monotonic() + 20
-        while len(ledger.read_text().split()) < 2:
-            assert time.monotonic() < deadline, client.read(run)
-            time.sleep(0.1)
+        until(lambda: len(lines(ledger)) == 2)
+        outcomes = [attempt["outcome"] for attempt in client.read(run)["attempts"]]
+        assert outcomes == ["RELEASED", None]
