@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.client import READ, Client
+from tests.acceptance.client import COUNT, READ, Client
 from tests.stacks.service import Service, Stack, running
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +76,20 @@ def test_the_query_for_apps_is_valid(embedded_service: Service) -> None:
     read = client.ask(block("graphql", "query Run"), id=run)["run"]
     assert read["result"] == {"words": 6, "longest": "not"}
     assert client.ask(READ, id=run)["run"]["isFinal"]
+
+
+@pytest.mark.xdist_group("embedded")
+def test_a_run_is_steered_as_shown(embedded_service: Service) -> None:
+    client = Client(embedded_service)
+    run = client.started(COUNT, text="a b")
+    client.finished(run)
+    steered = client.ask(block("graphql", "mutation Steer"), id=run)
+    assert steered["cancelRun"]["errors"][0]["code"] == "RUN_IS_FINAL"
+    assert steered["rerun"]["run"]["rerunOf"] == {"id": run}
+    story = client.ask(block("graphql", "query Story"), id=run)["run"]
+    kinds = [event["kind"] for event in story["events"]["nodes"]]
+    assert kinds == ["QUEUED", "STARTED", "SUCCEEDED"]
+    assert story["files"]["nodes"] == []
 
 
 def test_every_make_target_that_is_named_exists() -> None:
