@@ -25,6 +25,8 @@ from schema.errors import Code
 
 INTROSPECTION = frozenset(("__schema", "__type"))
 ITEMS = frozenset(("nodes", "edges"))  # the fields of a connection that bring its items
+LISTS = frozenset(("attempts",))  # of so many items as their own `last` says
+BULK = frozenset(("cancelRuns",))  # mutations that answer with `items`, one for each run
 
 
 class _Place(NamedTuple):
@@ -35,6 +37,7 @@ class _Place(NamedTuple):
     introspecting: bool = False  # below __schema or __type
     path: int = 0  # the number of the response path above it
     page: int = 1  # items of the connection above it
+    is_bulk: bool = False  # directly below a mutation of many runs
     times: int = 1  # how often execution comes here
     within: tuple[str, ...] = ()  # the fragments it is written in
 
@@ -114,7 +117,8 @@ class _Tally:
         else:
             self._fields += 1
             _check(self._fields, limits.FIELDS, "fields")
-            self._cost += place.times
+            # What a page's neighbours are can be told only once the page is read.
+            self._cost += place.times * (place.page if node.name.value == "pageInfo" else 1)
             _check(self._cost, limits.COST, "fields in all items of its pages together")
             _check(depth, limits.DEPTH, "levels of fields")
         if node.alias is not None:
@@ -123,9 +127,17 @@ class _Tally:
         path = self._count_path(place.path, (node.alias or node.name).value)
         if node.selection_set is None:
             return None
-        times = place.times * (place.page if node.name.value in ITEMS else 1)
-        page = _page_size(node)
-        return _Place(node.selection_set, depth, introspecting, path, page, times, place.within)
+        is_bulk = node.name.value in BULK
+        return _Place(
+            node.selection_set,
+            depth,
+            introspecting,
+            path,
+            page=limits.BULK if is_bulk else _page_size(node),
+            is_bulk=is_bulk,
+            times=place.times * _items(node, place),
+            within=place.within,
+        )
 
     def _count_introspection(self, depth: int) -> None:
         if not self._introspection:
@@ -144,6 +156,14 @@ class _Tally:
         self._repeats[path] += 1
         _check(self._repeats[path], limits.REPEATS, f"fields called `{name[:40]}` in one place")
         return path
+
+
+def _items(node: FieldNode, place: _Place) -> int:
+    """The items that the field may bring where it stands."""
+    name = node.name.value
+    if name in ITEMS or (name == "items" and place.is_bulk):
+        return place.page
+    return _page_size(node) if name in LISTS else 1
 
 
 def _page_size(node: FieldNode) -> int:

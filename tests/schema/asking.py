@@ -26,15 +26,21 @@ PAGE = """query($first: Int, $after: String, $last: Int, $before: String, $filte
 }"""
 
 
-def start(viewer: Viewer, text: str = "one two", key: str | None = None) -> Run:
-    return submission.submit(viewer, REGISTRY["count_words"], {"text": text}, RunOptions(key)).run
+def start(viewer: Viewer, text: str = "one two", key: str | None = None, **options: Any) -> Run:
+    task, given = REGISTRY["count_words"], {"text": text}
+    return submission.submit(viewer, task, given, RunOptions(key, **options)).run
 
 
-def work(run: Run, status: Status = Status.SUCCEEDED) -> None:
+def hold_of(run: Run) -> Hold:
+    """The hold of a worker that takes the run now."""
     claimed = runs.claim(run.pk, "host:1")
     assert claimed is not None
     assert claimed.token is not None
-    hold = Hold(claimed.pk, claimed.attempt, claimed.token)
+    return Hold(claimed.pk, claimed.attempt, claimed.token)
+
+
+def work(run: Run, status: Status = Status.SUCCEEDED) -> None:
+    hold = hold_of(run)
     result = {"words": 2, "longest": "one"} if status == Status.SUCCEEDED else None
     error = None if result else {"code": "BROKEN", "message": "It broke.", "retryable": False}
     ending = Ending(status, Outcome(status.value), result=result, error=error)
@@ -50,10 +56,12 @@ def code(answer: dict[str, Any]) -> str:
     return str(error["extensions"]["code"])
 
 
-def upload(viewer: Viewer) -> File:
+def upload(viewer: Viewer, run: Run | None = None, name: str = "a.csv") -> File:
+    """A stored file: uploaded, or saved by the run."""
     return File.objects.create(
         owner_id=viewer.user_id,
-        name="a.csv",
+        run=run,
+        name=name,
         content_type="text/csv",
         size=3,
         upload_until=timezone.now(),

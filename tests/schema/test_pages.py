@@ -6,14 +6,17 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.viewer import Viewer
+from schema.filters import filtered
 from schema.ids import to_global_id
 from schema.pages import to_cursor
+from tasks import runs
 from tasks.models import Run
 from tasks.status import Status
-from tests.schema.asking import PAGE, Ask, code, gid, start, work
+from tests.schema.asking import PAGE, Ask, code, gid, hold_of, start, work
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -129,3 +132,56 @@ def test_filters_hold_together(viewer: Viewer, ask: Ask, forge: Callable[..., No
 
 def test_a_filter_of_too_many_words_is_refused(viewer: Viewer, ask: Ask) -> None:
     assert code(ask(PAGE, viewer, filter={"tasks": ["x"] * 101})) == "BAD_USER_INPUT"
+    assert code(ask(PAGE, viewer, filter={"tags": ["x"] * 21})) == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize(
+    ("tags", "found"),
+    [
+        (None, {"both", "one", "none", "odd"}),
+        ([], {"both", "one", "none", "odd"}),
+        (["a"], {"both", "one"}),
+        (["b", "a", "b"], {"both"}),
+        (["A"], set()),
+        (["a", "c"], set()),
+        (["5", '" ü\\%'], {"odd"}),
+        (["null"], set()),
+        (["a\0"], set()),
+        (["\ud800"], set()),
+    ],
+)
+def test_a_filter_of_tags_finds_the_runs_that_carry_all_of_them(
+    viewer: Viewer, ask: Ask, tags: list[str] | None, found: set[str]
+) -> None:
+    made = {
+        "both": start(viewer, tags=("a", "b")),
+        "one": start(viewer, tags=("a",)),
+        "none": start(viewer),
+        "odd": start(viewer, tags=("5", '" ü\\%')),
+    }
+    nodes = ask(PAGE, viewer, filter={"tags": tags})["data"]["runs"]["nodes"]
+    assert {node["id"] for node in nodes} == {gid(made[name]) for name in found}
+
+
+def test_canceling_is_told_from_running(viewer: Viewer, ask: Ask) -> None:
+    waiting, running, canceling = (start(viewer) for _ in range(3))
+    hold_of(running)
+    hold_of(canceling)
+    runs.cancel(viewer, [canceling.pk])
+
+    def found(*statuses: str) -> set[str]:
+        page = ask(PAGE, viewer, filter={"statuses": statuses})["data"]["runs"]
+        return {node["id"] for node in page["nodes"]}
+
+    assert found("RUNNING") == {gid(running)}
+    assert found("CANCELING") == {gid(canceling)}
+    assert found("CANCELING", "RUNNING") == {gid(running), gid(canceling)}
+    assert found("CANCELING", "QUEUED") == {gid(canceling), gid(waiting)}
+
+
+def test_the_index_of_tags_serves_the_filter_on_postgresql() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no such index")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        assert "tasks_run_tags" in filtered(Run.objects.order_by(), {"tags": ["a"]}).explain()

@@ -189,13 +189,29 @@ def page(size: str, fields: int) -> str:
     [
         (page("(first: 100)", 29), False),
         ("{ a: runs(first: 100) { nodes { id status } } }", False),
-        ("{" + repeat("a#: runs(first: 100) { nodes { id status } }", 19) + "}", False),
-        ("{" + repeat("a#: runs(first: 100) { nodes { id status } }", 20) + "}", True),
-        ("{" + repeat("a#: runs(last: $n) { edges { node { id } } }", 20) + "}", True),
-        ("{" + repeat("a#: runs(first: 999999999999) { nodes { id status } }", 20) + "}", True),
+        ("{" + repeat("a#: runs(first: 100) { nodes { id status task } }", 26) + "}", False),
+        ("{" + repeat("a#: runs(first: 100) { nodes { id status task } }", 27) + "}", True),
+        ("{" + repeat("a#: runs(last: $n) { edges { node { id task } } }", 27) + "}", True),
+        ("{" + repeat("a#: runs(first: 9999999999) { nodes { id status task } }", 27) + "}", True),
         ("{" + repeat("a#: runs { nodes { id status } }", 29) + "}", False),
-        ("{" + repeat("a#: runs { nodes { ...F } }", 29) + "} fragment F on Run {"
-         + repeat("id", 8) + "}", True),
+        ("{" + repeat("a#: runs(first: 50) { nodes { ...F } }", 29) + "} fragment F on Run {"
+         + repeat("id", 6) + "}", True),
+        ("{ runs(first: 100) { nodes { events(first: 100) { nodes { message } } } } }", True),
+        ("{ runs(first: 100) { nodes { events(last: $n) { edges { cursor } } } } }", True),
+        ("{ runs(first: 100) { nodes { files { nodes { id size } } } } }", False),
+        ("{ runs { nodes { events(first: 100) { nodes { message } } files { nodes { id } } } } }",
+         False),
+        ("{ runs(first: 100) { nodes { events(first: 100) { pageInfo { endCursor } } } } }", True),
+        ("{ runs(first: 100) { pageInfo { endCursor } nodes { id } } }", False),
+        ("{ runs(first: 100) { nodes { attempts(last: 100) { number } } } }", True),
+        ("{ runs(first: 100) { nodes { attempts { number outcome } } } }", False),
+        ("mutation { cancelRuns(filter: {}) { items { run { id status } "
+         "errors { code message } } errors { code } } }", False),
+        ("mutation { cancelRuns(filter: {}) { items { run { " + repeat("id", 8) + " } } } }", True),
+        ("mutation { cancelRuns(filter: {}) { items { run { events(first: 8) { nodes { id } } } } "
+         "} }", True),
+        ("{ runs(first: 100) { nodes { result { ... on Order { items { " + repeat("id", 20)
+         + " } } } } } }", False),
     ],
 )  # fmt: skip
 def test_a_page_counts_as_often_as_it_has_items(document: str, is_refused: bool) -> None:
