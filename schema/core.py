@@ -2,6 +2,7 @@
 
 from functools import cache
 from typing import Any, Literal
+from urllib.parse import quote
 
 import graphene
 from graphene import relay
@@ -11,8 +12,8 @@ from graphene_django import DjangoObjectType
 from accounts.models import User as UserRow
 from accounts.viewer import TASKS_START
 from schema.names import input_name, mutation_name, type_name
-from schema.scalars import JSON, BigInt, DateTime
-from tasks import models
+from schema.scalars import JSON, URL, BigInt, DateTime
+from tasks import downloads, models
 from tasks.exceptions import Problem, RefusalCode
 from tasks.registry import REGISTRY
 from tasks.shapes import Model
@@ -139,8 +140,15 @@ class Attempt(DjangoObjectType):
         return run_error(self.error, self.number)
 
 
+class Download(graphene.ObjectType):
+    """Where to get a file's bytes: no credential but the signed URL."""
+
+    url = URL(required=True, description="For GET, whole or in part; the same within a minute.")
+    expires_at = DateTime(required=True, description="Until when; at most five minutes ahead.")
+
+
 class File(DjangoObjectType):
-    """Bytes that come in by an upload."""
+    """Bytes that came in by an upload, or were saved by a run."""
 
     class Meta:
         model = models.File
@@ -152,7 +160,18 @@ class File(DjangoObjectType):
     size = BigInt(required=True, description="Bytes.")
     sha256 = graphene.String(description="Its digest in hexadecimal; null until known.")
     is_ready = graphene.Boolean(required=True, description="Whether its bytes are stored.")
-    created_at = DateTime(required=True, description="When the upload was asked for.")
+    created_at = DateTime(
+        required=True, description="When the upload was asked for, or the file saved."
+    )
+    download = graphene.Field(Download, description="How to get the bytes; null until it is ready.")
+
+    def resolve_download(self, info: Any) -> Download | None:
+        if not self.is_ready:
+            return None
+        until = downloads.expiry()
+        signature = quote(downloads.signature(self.pk, until), safe="")
+        url = f"{info.context.base_url}/files/{self.pk}?signature={signature}"
+        return Download(url=url, expires_at=until)
 
 
 @cache
