@@ -5,7 +5,9 @@ from uuid import UUID
 
 RUNS_READ = "runs:read"
 TASKS_START = "tasks:start"
-SCOPES = (RUNS_READ, TASKS_START)
+RUNS_CANCEL = "runs:cancel"
+RUNS_DELETE = "runs:delete"
+SCOPES = (RUNS_READ, TASKS_START, RUNS_CANCEL, RUNS_DELETE)
 
 
 @dataclass(frozen=True)

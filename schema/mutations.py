@@ -7,24 +7,16 @@ from urllib.parse import quote
 import graphene
 
 from schema.core import File, UserError, user_error
+from schema.deletions import FIELDS
 from schema.ids import key_of, to_global_id
 from schema.names import mutation_name, payload_name, type_name
+from schema.payloads import Payload
 from schema.run import TASK_TYPES, Run, file_ids, typed_result
 from schema.scalars import URL, BigInt, DateTime
 from tasks import files, models, submission
 from tasks.exceptions import Refused
 from tasks.registry import REGISTRY, Task
 from tasks.shapes import leaves
-
-
-class Payload(graphene.Interface):
-    """What every mutation answers."""
-
-    errors = graphene.Field(
-        graphene.List(graphene.NonNull(UserError)),
-        required=True,
-        description="Why it was refused; empty when it was done.",
-    )
 
 
 class StartPayload(graphene.Interface):
@@ -183,6 +175,7 @@ def _mutation() -> Any:
             resolver=_create_upload,
             description="Ask for a place to send a file's bytes to.",
         ),
+        **FIELDS,
         **{task.name: _start_field(task) for task in REGISTRY.values()},
     }
     return type(
