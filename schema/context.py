@@ -47,7 +47,9 @@ class RequestContext:
         """The file as this viewer may see it; None when it was pruned."""
         if key not in self._files:
             self._wanted_files.add(key)
-            rows = File.objects.visible_to(self.viewer).in_bulk(self._wanted_files)
+            # The run tells how long its file is kept; its input and result may be large.
+            files = File.objects.visible_to(self.viewer).select_related("run")
+            rows = files.defer("run__input", "run__result").in_bulk(self._wanted_files)
             self._files.update({wanted: rows.get(wanted) for wanted in self._wanted_files})
             self._wanted_files.clear()
         return self._files[key]

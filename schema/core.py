@@ -1,5 +1,6 @@
 """The types that every task shares: runs, attempts, files, tasks, users, and what goes wrong."""
 
+from datetime import datetime
 from functools import cache
 from typing import Any, Literal
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from accounts.models import User as UserRow
 from accounts.viewer import TASKS_START
 from schema.names import input_name, mutation_name, type_name
 from schema.scalars import JSON, URL, BigInt, DateTime
-from tasks import downloads, models
+from tasks import downloads, models, retention
 from tasks.exceptions import Problem, RefusalCode
 from tasks.registry import REGISTRY
 from tasks.shapes import Model
@@ -163,7 +164,14 @@ class File(DjangoObjectType):
     created_at = DateTime(
         required=True, description="When the upload was asked for, or the file saved."
     )
+    expires_at = DateTime(
+        description="From when on it may be removed, as things stand; null when it is kept for "
+        "ever, or as long as its run, which is not over."
+    )
     download = graphene.Field(Download, description="How to get the bytes; null until it is ready.")
+
+    def resolve_expires_at(self, info: Any) -> datetime | None:
+        return retention.expiry(self)
 
     def resolve_download(self, info: Any) -> Download | None:
         if not self.is_ready:

@@ -1,16 +1,21 @@
 """A file tells how to get its bytes, and until when it is kept."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from accounts.viewer import Viewer
-from tasks import downloads
-from tests.schema.asking import gid, upload
+from tasks import downloads, submission
+from tasks.models import File
+from tasks.registry import REGISTRY
+from tests.schema.asking import gid, start, upload, work
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -52,3 +57,28 @@ def test_nothing_is_signed_that_was_not_selected(
     monkeypatch.setattr(downloads, "signature", None)
     query = "query($id: ID!) { node(id: $id) { ... on File { isReady } } }"
     assert ask(query, viewer, id=gid(upload(viewer)))["data"]["node"] == {"isReady": True}
+
+
+def test_a_file_tells_until_when_it_is_kept(viewer: Viewer, ask: Ask, settings: Settings) -> None:
+    settings.RETENTION_DAYS = 30
+    file = upload(viewer)
+    query = "query($id: ID!) { node(id: $id) { ... on File { expiresAt } } }"
+    told = ask(query, viewer, id=gid(file))["data"]["node"]["expiresAt"]
+    assert datetime.fromisoformat(told) == file.created_at + timedelta(days=30)
+    settings.RETENTION_DAYS = 0
+    assert ask(query, viewer, id=gid(file))["data"]["node"] == {"expiresAt": None}
+
+
+def test_many_files_of_many_runs_tell_it_in_one_query(viewer: Viewer, ask: Ask) -> None:
+    """Three runs read what three other runs saved."""
+    for _ in range(3):
+        saver, file = start(viewer), upload(viewer)
+        work(saver)
+        File.objects.filter(pk=file.pk).update(run=saver)
+        submission.submit(viewer, REGISTRY["profile_dataset"], {"file": str(file.pk)})
+    query = """{ runs(filter: {tasks: ["profile_dataset"]}) { nodes {
+      input { ... on ProfileDatasetGiven { file { expiresAt } } } } } }"""
+    with CaptureQueriesContext(connection) as queries:
+        nodes = ask(query, viewer)["data"]["runs"]["nodes"]
+    assert [bool(node["input"]["file"]["expiresAt"]) for node in nodes] == [True] * 3
+    assert len(queries) == 2
