@@ -202,6 +202,36 @@ def test_a_worker_whose_run_is_deleted_is_fenced(
     assert (Run.objects.count(), File.objects.count(), stored(folder)) == (0, 0, [])
 
 
+def test_a_worker_that_saves_while_all_is_deleted_leaves_no_bytes(
+    viewer: Viewer, declare: Callable[..., Task], folder: Path
+) -> None:
+    has_saved = threading.Event()
+
+    def save_many(ctx: Context) -> None:
+        """Save file after file."""
+        for number in range(1_000):
+            with ctx.save(f"{number}") as stream:
+                stream.write(b"some")
+            has_saved.set()
+
+    def work() -> None:
+        try:
+            executor.perform(task, asked.pk, "host:1", lambda: None)
+        finally:
+            connection.close()
+
+    task = declare(save_many)
+    asked = submission.submit(viewer, task, {}).run
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert has_saved.wait(20)
+    deleted = deletion.delete_data(viewer.user_id)
+    worker.join(30)
+    assert not worker.is_alive()
+    assert deleted.runs == 1
+    assert (Run.objects.count(), File.objects.count(), stored(folder)) == (0, 0, [])
+
+
 def test_a_run_that_saved_a_file_in_the_last_moment_stays_for_the_next_time(
     viewer: Viewer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

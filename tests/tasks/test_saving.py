@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pytest_django import Settings
 
 from accounts.viewer import Viewer
-from tasks import Context, Failure, File, executor, files, live, statements, submission
+from tasks import Context, Failure, File, TimeLimit, executor, files, live, statements, submission
 from tasks.models import File as Row
 from tasks.models import Run
 from tasks.registry import Task
@@ -211,6 +211,26 @@ def test_a_save_whose_answer_was_lost_is_kept_once(
     (row,) = Row.objects.all()
     assert (run.status, run.result) == ("SUCCEEDED", {"table": str(row.pk)})
     assert stored() == [BYTES]
+
+
+def test_bytes_whose_row_is_there_are_not_removed_when_the_answer_is_cut_off(
+    viewer: Viewer,
+    declare: Declare,
+    stored: Callable[[], list[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a soft time limit may do in any line."""
+
+    def perform_cut_off(verb: Any, **params: Any) -> Any:
+        done = real(verb, **params)
+        if verb is statements.SAVE_FILE:
+            raise TimeLimit("too long")
+        return done
+
+    real = statements.perform
+    monkeypatch.setattr(statements, "perform", perform_cut_off)
+    perform(viewer, declare(report, retries=0))
+    assert (Row.objects.count(), stored()) == (1, [BYTES])
 
 
 def test_a_file_of_exactly_the_limit_is_saved(
