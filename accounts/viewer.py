@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-RUNS_READ, TASKS_START, RUNS_CANCEL, RUNS_DELETE = (
-    "runs:read",
-    "tasks:start",
-    "runs:cancel",
-    "runs:delete",
-)
+RUNS_READ = "runs:read"
+TASKS_START = "tasks:start"
+RUNS_CANCEL = "runs:cancel"
+RUNS_DELETE = "runs:delete"
 SCOPES = (RUNS_READ, TASKS_START, RUNS_CANCEL, RUNS_DELETE)
 
 

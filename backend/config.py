@@ -52,13 +52,13 @@ class Config(BaseSettings):
     port: int = Field(8000, ge=1, le=65535, description="The one port.")
     public_url: str | None = Field(
         None,
-        description="Scheme and host that clients see, for upload URLs; empty: the request's.",
+        description="Scheme and host that clients see, for URLs of files; empty: the request's.",
     )
     debug: bool = Field(False, description="Development: Django's debug pages. Never in public.")
     secret_key: str | None = Field(
         None,
         min_length=32,
-        description="Signs upload URLs and sessions; empty: made once and kept in DOWNBEAT_HOME.",
+        description="Signs URLs of files and sessions; empty: made once and kept in DOWNBEAT_HOME.",
     )
     allowed_hosts: Words = Field(
         ("localhost", "127.0.0.1", "[::1]"), description="Host names that requests may name."
@@ -88,7 +88,7 @@ class Config(BaseSettings):
     request_size: int = Field(
         262_144, ge=1_024, description="Bytes of a GraphQL request's body, at most."
     )
-    upload_size: int = Field(2**30, ge=0, description="Bytes of an uploaded file, at most.")
+    upload_size: int = Field(2**30, ge=0, description="Bytes of a file, at most.")
     upload_seconds: int = Field(
         3_600, ge=1, description="Seconds in which an upload must be complete."
     )

@@ -3,6 +3,7 @@
 from typing import Any
 
 import dj_database_url
+from corsheaders.defaults import default_headers
 
 from backend import config as _config
 
@@ -102,7 +103,9 @@ WHITENOISE_AUTOREFRESH = False
 
 CORS_ALLOWED_ORIGINS = list(CONFIG.cors_origins)
 CORS_ALLOW_CREDENTIALS = False
-CORS_URLS_REGEX = r"^/(graphql|uploads/.*|schema\.graphql)$"
+CORS_ALLOW_HEADERS = [*default_headers, "range", "if-range"]
+CORS_EXPOSE_HEADERS = ["Accept-Ranges", "Content-Disposition", "Content-Range", "ETag"]
+CORS_URLS_REGEX = r"^/(graphql|uploads/.*|files/.*|schema\.graphql)$"
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

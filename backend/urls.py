@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 from backend.door.execute import Door
 from backend.door.http import GraphQLView
 from backend.door.sdl import SchemaView
+from backend.front.downloads import download
 from backend.front.uploads import upload
 from backend.health import readyz
 from schema.build import schema, sdl
@@ -21,6 +22,7 @@ urlpatterns = [
     path("graphql", GraphQLView(_door), name="graphql"),
     path("schema.graphql", SchemaView(sdl(), introspection=settings.INTROSPECTION)),
     path("uploads/<str:file_id>", upload, name="upload"),
+    path("files/<str:file_id>", download, name="download"),
     path("readyz", readyz),
     path("admin/", admin.site.urls),
 ]

@@ -1,7 +1,9 @@
 """The types that every task shares: runs, attempts, files, tasks, users, and what goes wrong."""
 
+from datetime import datetime
 from functools import cache
 from typing import Any, Literal
+from urllib.parse import quote
 
 import graphene
 from graphene import relay
@@ -13,8 +15,8 @@ from accounts.models import User as UserRow
 from accounts.viewer import TASKS_START
 from schema.enums import AttemptOutcome, ErrorCode
 from schema.names import input_name, mutation_name, type_name
-from schema.scalars import JSON, BigInt, DateTime
-from tasks import models
+from schema.scalars import JSON, URL, BigInt, DateTime
+from tasks import downloads, models, retention
 from tasks.exceptions import Problem
 from tasks.registry import REGISTRY
 from tasks.shapes import Model
@@ -105,8 +107,15 @@ class Attempt(DjangoObjectType):
         return run_error(self.error, self.number)
 
 
+class Download(graphene.ObjectType):
+    """Where to get a file's bytes: no credential but the signed URL."""
+
+    url = URL(required=True, description="For GET, whole or in part; the same within a minute.")
+    expires_at = DateTime(required=True, description="Until when; at most five minutes ahead.")
+
+
 class File(DjangoObjectType):
-    """Bytes that come in by an upload."""
+    """Bytes that came in by an upload, or were saved by a run."""
 
     class Meta:
         model = models.File
@@ -118,7 +127,27 @@ class File(DjangoObjectType):
     size = BigInt(required=True, description="Bytes.")
     sha256 = graphene.String(description="Its digest in hexadecimal; null until known.")
     is_ready = graphene.Boolean(required=True, description="Whether its bytes are stored.")
-    created_at = DateTime(required=True, description="When the upload was asked for.")
+    created_at = DateTime(
+        required=True, description="When the upload was asked for, or the file saved."
+    )
+    expires_at = DateTime(
+        description="From when on it may be removed, as things stand; null when it is kept for "
+        "ever, or as long as its run, which is not over."
+    )
+    download = graphene.Field(Download, description="How to get the bytes; null until it is ready.")
+
+    def resolve_expires_at(self, info: Any) -> datetime | None:
+        run = None if self.run_id is None else info.context.run(self.run_id)
+        return retention.expiry(self, run)
+
+    def resolve_download(self, info: Any) -> Download | None:
+        if not self.is_ready:
+            return None
+        until = downloads.expiry()
+        signature = quote(downloads.signature(self.pk, until), safe="")
+        url = f"{info.context.base_url}/files/{self.pk}?signature={signature}"
+        return Download(url=url, expires_at=until)
+
     run = graphene.Field(
         lambda: run_type(), description="The run that saved it; null for an upload."
     )

@@ -2,7 +2,7 @@
 
 import graphene
 
-from schema import starts, steering, uploads
+from schema import deletions, starts, steering, uploads
 
 Mutation = type(
     "Mutation",
@@ -10,6 +10,7 @@ Mutation = type(
     {
         **uploads.FIELDS,
         **steering.FIELDS,
+        **deletions.FIELDS,
         **starts.FIELDS,
         "__doc__": "Everything that can be done.",
     },

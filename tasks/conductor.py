@@ -12,7 +12,7 @@ from functools import partial
 from django import db
 from django.conf import settings
 
-from tasks import broker, runs
+from tasks import broker, retention, runs
 from tasks.runs import BATCH
 from tasks.signs import Memory, Silence, Storm
 from tasks.status import Priority
@@ -20,6 +20,7 @@ from tasks.status import Priority
 log = logging.getLogger("downbeat.conductor")
 
 TICK_SECONDS = 1.0
+PRUNE_SECONDS = 60.0  # between two looks for what is old, once there is no more of it
 
 
 class Conductor:
@@ -27,7 +28,7 @@ class Conductor:
 
     def __init__(self) -> None:
         self._done = threading.Event()
-        self._recover_at = 0.0
+        self._recover_at = self._prune_at = 0.0
         self._broker_forgot = True  # perhaps, while no conductor looked
         self._memory = Memory(settings.BROKER_URL)
         self._silence = Silence()
@@ -68,6 +69,19 @@ class Conductor:
             runs.make_tasks_due(silent)
         for priority in sorted(Priority, reverse=True):
             self._repeat(partial(runs.ring, priority))
+        self._prune()
+
+    def _prune(self) -> None:
+        """One batch a tick while there is more, so that nothing due waits for old things."""
+        if time.monotonic() < self._prune_at:
+            return
+        try:
+            removed = retention.prune_some()
+        except OSError:  # the storage; what is left waits for the next time
+            log.exception("Some old files cannot be removed.")
+            removed = 0
+        if removed < retention.BATCH:
+            self._prune_at = time.monotonic() + PRUNE_SECONDS
 
     def _may_recover(self) -> bool:
         """At its own pace, and when no storm makes living workers look dead."""

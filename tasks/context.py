@@ -1,12 +1,17 @@
-"""What a task can do while it runs: report progress, notice that it must stop, read files.
+"""What a task can do while it runs: report progress, notice that it must stop, read and save.
 
 A bare `Context()` keeps everything in memory, so a definition is tested as a plain function. The
 executor gives a `Context` whose `Backing` is the live run.
 """
 
+import atexit
 import contextlib
+import io
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol, Self, TypeVar
 from uuid import UUID, uuid4
@@ -15,8 +20,9 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
+from tasks.exceptions import Failure
 from tasks.status import Level
-from tasks.text import cleaned, is_text
+from tasks.text import cleaned, is_file_name, is_media_type, is_text
 
 T = TypeVar("T")
 
@@ -71,7 +77,7 @@ class File:
     def __get_pydantic_json_schema__(
         cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"type": "string", "format": "uuid", "description": "The id of an uploaded file."}
+        return {"type": "string", "format": "uuid", "description": "The id of a file."}
 
     @classmethod
     def _validate(cls, value: Any, info: core_schema.ValidationInfo) -> "File":
@@ -88,6 +94,60 @@ class File:
         if key not in files:
             raise PydanticCustomError("file_missing", "There is no such file (any more).")
         return files[key]
+
+
+class FileWriter(io.BufferedRandom):
+    """A file on its way out: a binary stream with at most `limit` bytes; `file` once it is saved.
+
+    A write that failed is raised again at the end of the block, so that a file of which something
+    is missing is never kept, even if the error was lost on the way.
+    """
+
+    def __init__(self, path: Path, limit: int | None = None) -> None:
+        super().__init__(io.FileIO(path, "x+"))
+        self._path = path
+        self._limit = limit
+        self._error: Exception | None = None
+        self._file: File | None = None
+
+    @property
+    def file(self) -> File:
+        """The saved file, fit for a field of the task's result."""
+        if self._file is None:
+            raise ValueError("The file is saved at the end of the `with` block: ask for it then.")
+        return self._file
+
+    def saved_as(self, file: File) -> None:
+        self._file = file
+
+    def write(self, data: Any) -> int:
+        with self._remembering(), memoryview(data) as view:
+            self._check_size(self.tell() + view.nbytes)
+            return super().write(data)
+
+    def flush(self) -> None:
+        with self._remembering():
+            super().flush()
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self.close()
+        if kind is None:
+            if self._error is not None:
+                raise self._error
+            self._check_size(self._path.stat().st_size)  # truncate() makes holes without a write
+
+    def _check_size(self, size: int) -> None:
+        if self._limit is not None and size > self._limit:
+            message = f"A file may have at most {self._limit} bytes."
+            raise Failure(message, code="FILE_TOO_LARGE")
+
+    @contextlib.contextmanager
+    def _remembering(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._error = error
+            raise
 
 
 class Backing(Protocol):
@@ -113,9 +173,12 @@ class Backing(Protocol):
     def path(self, file: File) -> contextlib.AbstractContextManager[Path]:
         """The file on the local disk for as long as the context is open."""
 
+    def save(self, name: str, content_type: str) -> contextlib.AbstractContextManager[FileWriter]:
+        """A stream for a new file of the run, which is kept if the block ends well."""
+
 
 class InMemory:
-    """The backing of a bare Context: remembers progress, lines and effects, reads local files."""
+    """The backing of a bare Context: remembers progress, lines and effects, has local files."""
 
     def __init__(self) -> None:
         self.progress: Progress | None = None
@@ -142,11 +205,31 @@ class InMemory:
     def path(self, file: File) -> contextlib.AbstractContextManager[Path]:
         return contextlib.nullcontext(self._local(file))
 
+    @contextlib.contextmanager
+    def save(self, name: str, content_type: str) -> Iterator[FileWriter]:
+        path = _folder() / str(uuid4())
+        try:
+            with FileWriter(path) as writer:
+                yield writer
+        except BaseException:
+            path.unlink()
+            raise
+        writer.saved_as(File(uuid4(), name, content_type, path.stat().st_size, path))
+
     @staticmethod
     def _local(file: File) -> Path:
         if file.path is None:
-            raise ValueError("A bare Context reads only files made by File.from_path(...).")
+            message = "A bare Context reads only files that it saved, or File.from_path(...) made."
+            raise ValueError(message)
         return file.path
+
+
+@cache
+def _folder() -> Path:
+    """Where bare contexts keep what they save: one folder, as long as the process lives."""
+    folder = tempfile.mkdtemp(prefix="downbeat-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 class Context:
@@ -227,6 +310,22 @@ class Context:
     def path(self, file: File) -> contextlib.AbstractContextManager[Path]:
         """The input file as a path on this machine: `with ctx.path(file) as path:`."""
         return self._backing.path(file)
+
+    def save(
+        self, name: str, *, content_type: str = "application/octet-stream"
+    ) -> contextlib.AbstractContextManager[FileWriter]:
+        """Save a file with the run: `with ctx.save("sums.csv", content_type="text/csv") as sums:`.
+
+        The block writes bytes to a binary stream (text: through `io.TextIOWrapper`, closed before
+        the block ends). Afterwards `sums.file` is the saved File, fit for a field of the result. If
+        the block raises, nothing is kept. A file of this name that the run saved before, perhaps in
+        an earlier attempt, is replaced; what an attempt saved stays when it fails later.
+        """
+        if not is_file_name(name):
+            raise ValueError("A file has a plain name of 1 to 255 characters, without a folder.")
+        if not is_media_type(content_type):
+            raise ValueError("A content type is a media type such as text/csv.")
+        return self._backing.save(name, content_type.lower())
 
 
 def _check_key(key: str) -> None:

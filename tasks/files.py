@@ -1,10 +1,10 @@
-"""Files: the promise of an upload, its signature, its completion, and reading what was stored."""
+"""Files: the promise of an upload, its signature, its completion; storing, reading, removing."""
 
 import contextlib
 import re
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core import signing
 from django.core.files.base import File as Content
 from django.core.files.storage import default_storage
-from django.db.models import DateTimeField, Value
+from django.db.models import DateTimeField, Q, Value
 from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils import timezone
 
@@ -25,9 +25,9 @@ from tasks import context
 from tasks.exceptions import Problem, RefusalCode, Refused
 from tasks.models import File
 from tasks.shapes import Shape, leaves
+from tasks.text import is_file_name, is_media_type
 
 _SALT = "downbeat.upload"
-_CONTENT_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}(;[ -~]{0,60})?")
 _COPY_BYTES = 1 << 20
 
 
@@ -70,23 +70,18 @@ def create_upload(
 def _upload_problems(
     name: str, size: int, content_type: str, sha256: str | None
 ) -> Iterator[Problem]:
-    if not _is_file_name(name):
+    if not is_file_name(name):
         message = "Use a plain file name of 1 to 255 printable characters, without a folder."
         yield Problem(message, path=("input", "name"))
     if not 0 <= size <= settings.UPLOAD_SIZE:
         message = f"A file may have 0 to {settings.UPLOAD_SIZE} bytes."
         yield Problem(message, path=("input", "size"))
-    if not _CONTENT_TYPE.fullmatch(content_type.lower()):
+    if not is_media_type(content_type):
         message = "Use a media type such as text/csv."
         yield Problem(message, path=("input", "content_type"))
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         message = "A SHA-256 digest has 64 hexadecimal digits."
         yield Problem(message, path=("input", "sha256"))
-
-
-def _is_file_name(name: str) -> bool:
-    plain = name.isprintable() and "/" not in name and "\\" not in name
-    return plain and name.strip() not in ("", ".", "..") and len(name) <= 255
 
 
 def upload_signature(file: File) -> str:
@@ -135,10 +130,7 @@ def complete_upload(file_id: str, signature: str, staged: StagedUpload | None) -
 
 
 def _store(file: File, staged: StagedUpload) -> None:
-    # A name of its own for each PUT: two at once must not take, and then delete, each other's.
-    target = f"{file.created_at:%Y/%m/%d}/{file.id}-{secrets.token_hex(8)}"
-    with staged.path.open("rb") as stream:
-        stored = default_storage.save(target, _Movable(stream, name=str(staged.path)))
+    stored = store(file.id, staged.path)
     taken = 0
     try:
         taken = File.objects.filter(pk=file.pk, ready_at=None).update(
@@ -150,6 +142,28 @@ def _store(file: File, staged: StagedUpload) -> None:
     if not taken and not File.objects.filter(pk=file.pk, sha256=staged.sha256).exists():
         message = "Other bytes were uploaded at the same time: nothing stored."
         raise _refused(message, RefusalCode.UPLOAD_MISMATCH)
+
+
+def store(file_id: UUID, path: Path) -> str:
+    """Take a staged file's bytes into the storage, which may move it; the name they have there."""
+    # A name of its own each time: two at once must not take, and then delete, each other's.
+    target = f"{timezone.now():%Y/%m/%d}/{file_id}-{secrets.token_hex(8)}"
+    with path.open("rb") as stream:
+        return default_storage.save(target, _Movable(stream, name=str(path)))
+
+
+def remove(files: Sequence[File]) -> int:
+    """Delete the bytes first and the rows after, so that no crash in between forgets bytes.
+
+    How many rows went: an upload that was completed meanwhile stays for the next time.
+    """
+    for file in files:
+        if file.storage_name is not None:
+            default_storage.delete(file.storage_name)
+    stored = [file.pk for file in files if file.storage_name is not None]
+    promised = [file.pk for file in files if file.storage_name is None]
+    seen = Q(pk__in=stored) | Q(pk__in=promised, storage_name=None)
+    return File.objects.filter(seen).delete()[0]
 
 
 def _refused(message: str, code: RefusalCode) -> Refused:

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -14,9 +14,9 @@ from typing import Any, BinaryIO, TypeVar
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from tasks import context, effects, files, runs
+from tasks import context, effects, files, runs, saving
 from tasks.board import BOARD
-from tasks.context import LogLine, Progress
+from tasks.context import FileWriter, LogLine, Progress
 from tasks.exceptions import Canceled, Failure, Fenced, Released, Retry, Stopped
 from tasks.registry import Task
 from tasks.runs import Ending, Hold
@@ -114,6 +114,20 @@ class LiveRun:
 
     def path(self, file: context.File) -> contextlib.AbstractContextManager[Path]:
         return files.local_path(file)
+
+    @contextlib.contextmanager
+    def save(self, name: str, content_type: str) -> Iterator[FileWriter]:
+        self.check()
+        with saving.staging() as path:
+            with FileWriter(path, settings.UPLOAD_SIZE) as writer:
+                yield writer
+            file = saving.store(self.hold, path, name, content_type)
+        try:
+            until_answered(lambda: saving.keep(self.hold, file))
+        except BaseException:
+            saving.discard(file)
+            raise
+        writer.saved_as(files.as_input(file))
 
     def flush(self) -> None:
         """Write the log lines that wait; they stay waiting while the database is away."""

@@ -290,6 +290,20 @@ BEGIN_EFFECT = Verb(
     returning="id, attempt, revision",
 )
 
+# A file whose bytes are in the storage becomes one of the run's; a second time changes nothing.
+SAVE_FILE = Verb(
+    "UPDATE tasks_run SET lease_until = {after}%(lease)s{seconds}, revision = revision + 1 WHERE "
+    + _HELD,
+    (
+        """INSERT INTO tasks_file (id, owner_id, run_id, name, content_type, size, sha256,
+            storage_name, created_at, upload_until, ready_at)
+        SELECT %(file_id)s, owner_id, id, %(name)s, %(content_type)s, %(size)s, %(sha256)s,
+            %(storage_name)s, {now}, {now}, {now} FROM u WHERE TRUE
+        ON CONFLICT (id) DO NOTHING""",
+    ),
+    returning="id, owner_id, revision",
+)
+
 # The last statement of a transaction that does an effect in this database: only the holder commits.
 STILL_HELD = Verb(
     "UPDATE tasks_run SET lease_until = {after}%(lease)s{seconds} WHERE " + _HELD,

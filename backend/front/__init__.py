@@ -1,1 +1,1 @@
-"""The ASGI edge: one port, bodies with limits, one hop into Django, uploads streamed."""
+"""The ASGI edge: one port, bodies with limits, one hop into Django, files streamed both ways."""

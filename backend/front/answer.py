@@ -4,15 +4,17 @@ import json
 from dataclasses import dataclass
 
 from backend.front.asgi import Headers, Send
+from tasks.downloads import StoredPart
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete response."""
+    """A complete response; with `part`, its body is that part of a stored file."""
 
     status: int
     headers: Headers
     body: bytes
+    part: StoredPart | None = None
 
 
 ALIVE = Answer(

@@ -16,6 +16,7 @@ from backend.front.environ import make_environ
 from backend.front.headers import check_headers
 from backend.front.hop import WSGIApplication, perform
 from backend.front.pool import Full, Pool
+from backend.front.serving import opened, send_part
 from backend.front.staging import staged, upload_address
 from tasks.files import upload_allowance
 
@@ -24,6 +25,7 @@ logger = logging.getLogger("downbeat.front")
 STOP_SECONDS = 10.0
 UPLOADS_OF_A_FILE = 2
 HEALTH = "/healthz"
+OF_FILES = ("/uploads/", "/files/")
 
 
 class Front:
@@ -63,12 +65,17 @@ class Front:
         try:
             check_headers(scope)
             answer = await self._answer(scope, intake)
+            stream = None if answer.part is None else await opened(answer.part)
         except Disconnected:
             return  # nobody is left to answer
         except Refusal as refusal:
-            is_graphql = upload_address(scope) is None
+            is_graphql = not scope["path"].startswith(OF_FILES)
             answer = self._readable(refusal.answer(is_graphql=is_graphql), scope)
-        if intake.ended:
+            stream = None
+        if stream is not None and answer.part is not None:
+            length = 0 if scope["method"] == "HEAD" else answer.part.length
+            await send_part(scope, receive, send, answer, stream, length)
+        elif intake.ended:
             await send_answer(send, answer, head=scope["method"] == "HEAD")
         else:
             await _answer_and_hang_up(send, intake, answer)

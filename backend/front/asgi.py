@@ -9,6 +9,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
 
+HANG_UP = "downbeat.hang_up"
+"""The extension of our server whose `now` aborts the connection, whatever waits to be sent."""
+
 
 class Disconnected(Exception):
     """The client went away before its request was complete."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from backend.front.answer import Answer
+from tasks.downloads import StoredPart
 
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -14,7 +15,7 @@ def perform(application: WSGIApplication, environ: dict[str, Any]) -> Answer:
     """The application's answer.
 
     A streaming response is collected: only small static files stream here, and a slow reader must
-    not hold a thread.
+    not hold a thread. A response's `part` of a stored file is left to the front.
     """
     started: list[tuple[str, list[tuple[str, str]]]] = []
     response = application(environ, lambda status, headers: started.append((status, headers)))
@@ -25,13 +26,15 @@ def perform(application: WSGIApplication, environ: dict[str, Any]) -> Answer:
         if close is not None:
             close()  # sends request_finished
     status, headers = started[0]
-    return _answer(int(status[:3]), headers, body)
+    return _answer(int(status[:3]), headers, body, getattr(response, "part", None))
 
 
-def _answer(status: int, headers: list[tuple[str, str]], body: bytes) -> Answer:
+def _answer(
+    status: int, headers: list[tuple[str, str]], body: bytes, part: StoredPart | None
+) -> Answer:
     encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     if status in (204, 304):
         return Answer(status, [pair for pair in encoded if pair[0] not in _OF_A_BODY], b"")
     if not any(name == b"content-length" for name, _ in encoded):
         encoded.append((b"content-length", b"%d" % len(body)))
-    return Answer(status, encoded, body)
+    return Answer(status, encoded, body, part)

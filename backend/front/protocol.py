@@ -5,6 +5,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from backend.front.asgi import HANG_UP
+
 HEAD_BYTES = 65_536  # httptools has no limit of its own; the front refuses more than HEADER_BYTES
 HEAD_SECONDS = 20.0
 
@@ -35,6 +37,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._deadline is None:  # the first one's time began with the connection
             self._expect_head()
         super().on_message_begin()
+        self.scope["extensions"] = {HANG_UP: {"now": self.transport.abort}}
 
     def on_headers_complete(self) -> None:
         self._head_came()

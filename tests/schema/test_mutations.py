@@ -212,6 +212,7 @@ def test_each_task_has_its_mutation(ask: Ask) -> None:
     mutation = schema().graphql_schema.mutation_type
     assert mutation is not None
     own = {"createUpload", "cancelRun", "cancelRuns", "rerun"}
+    own |= {"deleteRun", "deleteFile", "deleteMyData"}
     assert set(mutation.fields) == {*own, *map(mutation_name, REGISTRY)}
 
 

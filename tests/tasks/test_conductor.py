@@ -11,7 +11,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.viewer import Viewer
-from tasks import broker, conductor, runs, signs, submission
+from tasks import broker, conductor, retention, runs, signs, submission
 from tasks.conductor import Conductor
 from tasks.models import Run
 from tasks.registry import REGISTRY
@@ -26,6 +26,7 @@ def broker_answers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     pings: list[int] = []
     monkeypatch.setattr(broker, "ping", lambda: pings.append(1))
     monkeypatch.setattr(signs.Memory, "is_lost", lambda self: False)
+    monkeypatch.setattr(retention, "prune_some", lambda: 0)
     return pings
 
 
@@ -163,3 +164,29 @@ def test_every_queued_run_is_rung_when_it_starts_and_when_the_broker_is_back(
     monkeypatch.setattr(runs, "ring", sometimes)
     steady.work()
     assert (len(knocks), len(broker_answers)) == (6, 2)
+
+
+def test_it_prunes_batch_after_batch_and_then_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = [retention.BATCH, retention.BATCH, 3]
+    monkeypatch.setattr(retention, "prune_some", lambda: batches.pop(0))
+    steady = Conductor()
+    for _ in range(5):
+        steady.tick()
+    assert batches == []
+
+
+def test_a_storage_that_fails_stops_neither_ring_nor_later_pruning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tries: list[int] = []
+
+    def fail() -> int:
+        tries.append(1)
+        raise OSError("read-only")
+
+    monkeypatch.setattr(retention, "prune_some", fail)
+    monkeypatch.setattr(conductor, "PRUNE_SECONDS", 0.0)
+    steady = Conductor()
+    steady.tick()
+    steady.tick()
+    assert len(tries) == 2

@@ -1,5 +1,7 @@
 """A bare Context keeps everything in memory, so a definition is tested as a plain function."""
 
+import io
+import zipfile
 from pathlib import Path
 from uuid import uuid4
 
@@ -47,3 +49,52 @@ def test_a_local_file_is_read(tmp_path: Path) -> None:
 def test_a_stored_file_is_beyond_a_bare_context() -> None:
     with pytest.raises(ValueError, match="from_path"):
         Context().open(File(uuid4()))
+
+
+def test_a_saved_file_can_be_opened_again() -> None:
+    ctx = Context()
+    with ctx.save("sums.csv", content_type="Text/CSV") as sums:
+        sums.write(b"1;2\n")
+        with pytest.raises(ValueError, match="end of the `with` block"):
+            _ = sums.file
+    assert (sums.file.name, sums.file.content_type, sums.file.size) == ("sums.csv", "text/csv", 4)
+    with Context().open(sums.file) as stream:
+        assert stream.read() == b"1;2\n"
+
+
+def test_a_saved_file_is_a_real_stream() -> None:
+    """Archives and pictures are written by libraries that seek."""
+    ctx = Context()
+    with ctx.save("all.zip") as stream, zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("a.txt", "hello")
+    with ctx.path(stream.file) as path, zipfile.ZipFile(path) as archive:
+        assert archive.read("a.txt") == b"hello"
+
+
+def test_text_is_saved_through_a_wrapper_that_closes_the_stream() -> None:
+    ctx = Context()
+    with ctx.save("a.txt") as stream, io.TextIOWrapper(stream, "utf-8") as text:
+        text.write("Täkt")
+    with ctx.open(stream.file) as saved:
+        assert saved.read().decode() == "Täkt"
+
+
+def test_a_block_that_raises_saves_nothing() -> None:
+    ctx = Context()
+    with pytest.raises(KeyError), ctx.save("a.txt") as stream:  # noqa: PT012
+        stream.write(b"half")
+        raise KeyError
+    assert not Path(str(stream.name)).exists()
+    with pytest.raises(ValueError, match="end of the `with` block"):
+        _ = stream.file
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b", "a\0b", "x" * 256])
+def test_a_file_is_saved_under_a_plain_name(name: str) -> None:
+    with pytest.raises(ValueError, match="plain name"):
+        Context().save(name)
+
+
+def test_a_content_type_is_a_media_type() -> None:
+    with pytest.raises(ValueError, match="text/csv"):
+        Context().save("a.csv", content_type="csv\r\nX: y")

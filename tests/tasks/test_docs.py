@@ -41,6 +41,6 @@ def test_the_page_shows_a_task_that_works(shown: ModuleType) -> None:
 def test_the_page_names_every_option_and_every_call() -> None:
     options = re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE)
     assert set(options) == set(Options.model_fields)
-    calls = set(re.findall(r"`ctx\.(\w+)\(", TEXT))
+    calls = set(re.findall(r"`(?:with )?ctx\.(\w+)\(", TEXT))
     public = {name for name in vars(Context) if not name.startswith("_")}
     assert calls == public - {"last_progress"}

@@ -1,19 +1,35 @@
-"""A request's head may be neither endless nor never come."""
+"""A request's head may be neither endless nor never come, and a stuck answer can be cut off."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
 from backend.front import protocol
+from backend.front.asgi import HANG_UP
 from backend.front.protocol import BoundedHttp
 
+MUCH = b"x" * 2**20
+GONE = asyncio.Event()
 
-async def alive(scope: object, receive: object, send: object) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
-    await send({"type": "http.response.body", "body": b"ok"})  # type: ignore[operator]
+
+async def alive(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    if scope["path"] == "/endless":
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                while True:
+                    await send({"type": "http.response.body", "body": MUCH, "more_body": True})
+        scope["extensions"][HANG_UP]["now"]()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        GONE.set()
+    else:
+        await send({"type": "http.response.body", "body": b"ok"})
 
 
 @pytest.fixture
@@ -67,4 +83,11 @@ async def test_a_kept_connection_has_its_time_for_each_head(port: int) -> None:
         await asyncio.sleep(0.5)  # idle between requests, as kept connections are
     writer.write(b"GET / HTTP/1.1\r\nX: ")
     assert await is_hung_up(reader)
+    writer.close()
+
+
+async def test_a_client_that_takes_nothing_is_cut_off_with_what_waits_for_it(port: int) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+    writer.write(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.wait_for(GONE.wait(), 5)
     writer.close()

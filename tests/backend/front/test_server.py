@@ -16,6 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
+from schema.ids import to_global_id
+
 THREADS = 2
 START_SECONDS = 30
 
@@ -138,6 +140,47 @@ def test_an_upload_cut_short_leaves_nothing(server: Server) -> None:
     while any((server.home / "files" / "incoming").iterdir()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_file_is_downloaded_whole_and_in_parts(server: Server) -> None:
+    content = os.urandom(3_000_000)
+    url = _promise_upload(server, content)
+    assert server.http.put(url, content=content).status_code == 204
+    link = _download_url(server, url)
+    whole = server.http.get(link)
+    assert (whole.status_code, whole.content) == (200, content)
+    assert whole.headers["content-length"] == "3000000"
+    part = server.http.get(
+        link, headers={"Range": "bytes=1000000-", "If-Range": whole.headers["etag"]}
+    )
+    assert (part.status_code, part.content) == (206, content[1_000_000:])
+    head = server.http.head(link)
+    assert (head.status_code, head.headers["content-length"]) == (200, "3000000")
+    assert server.http.get(link.replace("signature=", "signature=1")).status_code == 403
+
+
+def test_a_file_that_the_storage_has_cut_is_an_error(server: Server) -> None:
+    content = os.urandom(1_000)
+    url = _promise_upload(server, content)
+    server.http.put(url, content=content)
+    (stored,) = (
+        path
+        for path in (server.home / "files").rglob("*")
+        if path.is_file() and path.read_bytes() == content
+    )
+    stored.write_bytes(content[:-1])
+    answer = server.http.get(_download_url(server, url))
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (500, "INTERNAL")
+
+
+def _download_url(server: Server, upload_url: str) -> str:
+    file_id = httpx.URL(upload_url).path.removeprefix("/uploads/")
+    data = server.graphql(
+        "query($id: ID!) { node(id: $id) { ... on File { download { url } } } }",
+        id=to_global_id("File", file_id),
+    )
+    url: str = data["node"]["download"]["url"]
+    return url
 
 
 def test_a_client_that_sends_too_much_still_reads_the_refusal(server: Server) -> None:
