@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import connection
 from pydantic import ValidationError
@@ -23,7 +23,7 @@ from tasks.exceptions import Canceled, Failure, Fenced, Released, Retry, TimeLim
 from tasks.live import DATABASE_AWAY, RELEASED, LiveRun, until_answered
 from tasks.models import Run
 from tasks.registry import Task
-from tasks.runs import Ending, Hold
+from tasks.runs import Claimant, Ending, Hold
 from tasks.shapes import flaws
 from tasks.status import Outcome, Status
 from tasks.text import cleaned
@@ -38,8 +38,11 @@ MONTH = 31 * 86_400.0
 def perform(
     task: Task, run_id: UUID, worker: str, end_process: Callable[[], None]
 ) -> Status | None:
-    """Claim and perform a run; what it became, or None when the knock had nothing to do."""
-    run = _claim(task, run_id, worker)
+    """Claim the run of a knock, or the next of its task, and perform it.
+
+    What it became; None when there was nothing to do, or it was fenced.
+    """
+    run = _claim(run_id, Claimant(task.name, worker, task.options.max_running))
     if run is None:
         log.info("%s: nothing to do for this knock", run_id)
         return None
@@ -58,17 +61,15 @@ def perform(
     return status
 
 
-def _claim(task: Task, run_id: UUID, worker: str) -> Run | None:
-    token = uuid4()
-    most = task.options.max_running
-    limit = None if most is None else (task.name, most)
+def _claim(run_id: UUID, claimant: Claimant) -> Run | None:
+    """The run of the knock, or else the next of its task."""
     try:
-        return runs.claim(run_id, worker, token, limit)
+        return runs.claim(run_id, claimant) or runs.claim_next(claimant)
     except DATABASE_AWAY:
         connection.close()
     # The claim may have been committed and only its answer lost.
     return until_answered(
-        lambda: runs.claimed_earlier(run_id, token) or runs.claim(run_id, worker, token, limit)
+        lambda: runs.claimed_earlier(run_id, claimant.token) or runs.claim(run_id, claimant)
     )
 
 

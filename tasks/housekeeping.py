@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
-from uuid import UUID
 
 from django.conf import settings
 from django.db import Error, connection
@@ -36,7 +35,7 @@ class Housekeeper:
         # The tasks whose runs wait for nothing but a slot.
         self._unlimited = [n for n in tasks if REGISTRY[n].options.max_running is None]
         self._row = Worker(name=name, tasks=list(tasks), slots=settings.WORKER_PROCESSES)
-        self._losses: queue.SimpleQueue[tuple[UUID, str, str] | None] = queue.SimpleQueue()
+        self._losses: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
         self._is_leaving = False
         self._is_known = False
         self.is_deaf = False
@@ -50,9 +49,9 @@ class Housekeeper:
         self._is_leaving = True
         self._losses.put(None)
 
-    def lost(self, run_id: UUID, process: str, message: str) -> None:
-        """Tell that this process of ours is dead, and so is its attempt at the run."""
-        self._losses.put((run_id, process, message))
+    def lost(self, process: str, message: str) -> None:
+        """Tell that this process of ours is dead, and so is the attempt that it had."""
+        self._losses.put((process, message))
 
     def _work(self) -> None:
         while not self._is_leaving:
@@ -122,7 +121,7 @@ class Housekeeper:
         os.kill(os.getpid(), signal.SIGTERM)
 
     @staticmethod
-    def _record(run_id: UUID, process: str, message: str) -> None:
-        for hold in runs.holds_of(run_id, process):
+    def _record(process: str, message: str) -> None:
+        for hold in runs.holds_of(process):
             if (run := runs.lose(hold, message)) is not None:
                 log.warning("%s attempt %d was lost, now %s", run, run.attempt, run.status)

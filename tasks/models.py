@@ -103,6 +103,11 @@ class Run(models.Model):
                 condition=models.Q(status__in=["QUEUED", "SCHEDULED"]),
                 name="run_due",
             ),
+            models.Index(
+                fields=["task", "-priority", "id"],
+                condition=models.Q(status="QUEUED"),
+                name="run_next",
+            ),
             models.Index(fields=["id"], condition=models.Q(status="RUNNING"), name="run_running"),
             models.Index(fields=["owner", "-id"], name="run_owner"),
             models.Index(fields=["owner", "task", "-id"], name="run_owner_task"),

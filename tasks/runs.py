@@ -7,13 +7,14 @@ nothing. The SQL is in tasks.statements.
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
 from accounts.viewer import Viewer
@@ -57,21 +58,38 @@ class Ending:
     delay: float = 0.0
 
 
-def claim(
-    run_id: UUID, worker: str, token: UUID | None = None, limit: tuple[str, int] | None = None
-) -> Run | None:
-    """Take a queued run for this worker; None when somebody else has it or it is over.
+@dataclass(frozen=True)
+class Claimant:
+    """Who claims: a process, with a token made beforehand so that a lost answer can be found again.
 
-    With a `limit`, (task, n), also None while n runs of the task are RUNNING.
+    `limit` is how many runs of the task may be RUNNING at once; None: any number.
     """
-    with _alone(limit[0]) if limit else contextlib.nullcontext():
+
+    task: str
+    worker: str
+    limit: int | None = None
+    token: UUID = field(default_factory=uuid4)
+
+
+def claim(run_id: UUID, claimant: Claimant) -> Run | None:
+    """Take this queued run; None when somebody else has it, it is over, or the limit is reached."""
+    return _claim(statements.CLAIM, claimant, id=run_id)
+
+
+def claim_next(claimant: Claimant) -> Run | None:
+    """Take the queued run of the task that comes next; None when there is none to take."""
+    return _claim(statements.CLAIM_NEXT, claimant, task=claimant.task)
+
+
+def _claim(verb: statements.Verb, claimant: Claimant, **which: Any) -> Run | None:
+    with contextlib.nullcontext() if claimant.limit is None else _alone(claimant.task):
         claimed = statements.perform(
-            statements.CLAIM,
-            id=run_id,
-            token=token or uuid4(),
-            worker=worker[:200],
+            verb,
+            token=claimant.token,
+            worker=claimant.worker[:200],
             lease=settings.LEASE_SECONDS,
-            limit=limit and limit[1],
+            limit=claimant.limit,
+            **which,
         )
     return claimed[0] if claimed else None
 
@@ -87,15 +105,16 @@ def _alone(task: str) -> Iterator[None]:
 
 
 def claimed_earlier(run_id: UUID, token: UUID) -> Run | None:
-    """The run if a claim whose answer was lost did take it (locked: a commit may be in flight)."""
+    """The run that a claim whose answer was lost did take.
+
+    The run of the knock is locked first, because that claim's commit may still be in flight.
+    """
     with transaction.atomic():
-        rows = Run.objects.filter(pk=run_id)
+        knocked = Run.objects.filter(pk=run_id)
         if connection.features.has_select_for_no_key_update:
-            rows = rows.select_for_update(no_key=True)
-        run = rows.first()
-    if run is None or run.token != token or run.status != Status.RUNNING:
-        return None
-    return run
+            knocked = knocked.select_for_update(no_key=True)
+        knocked.only("id").first()
+        return Run.objects.filter(status=Status.RUNNING, token=token).first()
 
 
 def heartbeat(hold: Hold, progress: Progress | None) -> Run | None:
@@ -175,10 +194,12 @@ def lose(hold: Hold, message: str) -> Run | None:
     return lost[0] if lost else None
 
 
-def holds_of(run_id: UUID, worker: str) -> list[Hold]:
+def holds_of(worker: str) -> list[Hold]:
     """The hold of the attempt that this worker process has not ended, if there is one."""
-    attempts = Attempt.objects.filter(run_id=run_id, worker=worker, outcome=None)
-    return [Hold(run_id, attempt.number, attempt.token) for attempt in attempts]
+    attempts = Attempt.objects.filter(
+        run__status=Status.RUNNING, run__attempt=F("number"), worker=worker, outcome=None
+    )
+    return [Hold(attempt.run_id, attempt.number, attempt.token) for attempt in attempts]
 
 
 def cancel(viewer: Viewer, run_ids: Iterable[UUID]) -> list[Run]:

@@ -111,20 +111,36 @@ SUBMIT = Verb(
 )
 
 # Params: `limit` (None: no limit) is how many runs of the task may be RUNNING at once.
-CLAIM = Verb(
-    """UPDATE tasks_run SET status = 'RUNNING', attempt = attempt + 1, token = %(token)s,
-        lease_until = {after}%(lease)s{seconds}, ring_at = NULL, revision = revision + 1,
-        started_at = COALESCE(started_at, {now}),
-        progress_done = NULL, progress_total = NULL, progress_message = NULL
-    WHERE id = %(id)s AND status = 'QUEUED' AND NOT COALESCE("""
+_MAY_START = (
+    "status = 'QUEUED' AND NOT COALESCE("
     + _HAS_EXPIRED
     + """, FALSE) AND (%(limit)s IS NULL OR (SELECT COUNT(*) FROM tasks_run other
-            WHERE other.task = tasks_run.task AND other.status = 'RUNNING') < %(limit)s)""",
-    (
-        """INSERT INTO tasks_attempt (run_id, number, token, worker, started_at)
+        WHERE other.task = tasks_run.task AND other.status = 'RUNNING') < %(limit)s)"""
+)
+
+
+def _claim(which: str) -> Verb:
+    return Verb(
+        f"""UPDATE tasks_run SET status = 'RUNNING', attempt = attempt + 1, token = %(token)s,
+        lease_until = {{after}}%(lease)s{{seconds}}, ring_at = NULL, revision = revision + 1,
+        started_at = COALESCE(started_at, {{now}}),
+        progress_done = NULL, progress_total = NULL, progress_message = NULL
+    WHERE id {which} AND {_MAY_START}""",
+        (
+            """INSERT INTO tasks_attempt (run_id, number, token, worker, started_at)
         SELECT id, attempt, %(token)s, %(worker)s, {now} FROM u""",
-        _EVENT + "id, revision, {now}, 'STARTED', attempt, %(worker)s FROM u",
-    ),
+            _EVENT + "id, revision, {now}, 'STARTED', attempt, %(worker)s FROM u",
+        ),
+    )
+
+
+CLAIM = _claim("= %(id)s")
+
+# For a knock whose own run is gone: a backlog is knocked for again and again, and so the knocks too
+# many do the waiting work instead of standing before it.
+CLAIM_NEXT = _claim(
+    "{among}SELECT id FROM tasks_run WHERE status = 'QUEUED' AND task = %(task)s"
+    " ORDER BY priority DESC, id LIMIT 1 {skip_locked}{end}"
 )
 
 HEARTBEAT = Verb(

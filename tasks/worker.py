@@ -80,7 +80,7 @@ class RunRequest(Request):
 
     def _tell_loss(self, message: str) -> None:
         if self.worker_pid is not None and self.house is not None:
-            self.house.lost(UUID(self.id), process_name(int(self.worker_pid)), message)
+            self.house.lost(process_name(int(self.worker_pid)), message)
 
 
 def _follow(house: Housekeeper) -> None:

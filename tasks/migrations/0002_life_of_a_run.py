@@ -203,6 +203,14 @@ class Migration(migrations.Migration):
                 name="run_due",
             ),
         ),
+        migrations.AddIndex(
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("status", "QUEUED")),
+                fields=["task", "-priority", "id"],
+                name="run_next",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="run",
             constraint=models.UniqueConstraint(

@@ -14,6 +14,7 @@ from tasks.registry import REGISTRY
 from tasks.runs import Ending, Hold
 from tasks.status import Outcome, Status
 from tasks.submission import RunOptions
+from tests.tasks.holding import by
 
 Ask = Callable[..., dict[str, Any]]
 PAGE = """query($first: Int, $after: String, $last: Int, $before: String, $filter: RunFilter) {
@@ -33,7 +34,7 @@ def start(viewer: Viewer, text: str = "one two", key: str | None = None, **optio
 
 def hold_of(run: Run) -> Hold:
     """The hold of a worker that takes the run now."""
-    claimed = runs.claim(run.pk, "host:1")
+    claimed = runs.claim(run.pk, by("host:1"))
     assert claimed is not None
     assert claimed.token is not None
     return Hold(claimed.pk, claimed.attempt, claimed.token)

@@ -9,7 +9,7 @@ from accounts.viewer import Viewer
 from tasks import runs, submission
 from tasks.models import Run
 from tasks.registry import REGISTRY, Task
-from tasks.runs import Ending, Hold
+from tasks.runs import Claimant, Ending, Hold
 from tasks.status import Outcome, Status
 from tasks.submission import RunOptions
 
@@ -27,8 +27,12 @@ def start(viewer: Viewer, task: Task | None = None, **options: Any) -> Run:
     return submission.submit(viewer, task, data, RunOptions(**options)).run
 
 
+def by(worker: str = "host:1", task: str = "count_words", limit: int | None = None) -> Claimant:
+    return Claimant(task, worker, limit)
+
+
 def hold(run: Run, worker: str = "host:1") -> Hold:
-    claimed = runs.claim(run.pk, worker)
+    claimed = runs.claim(run.pk, by(worker))
     assert claimed is not None
     assert claimed.token is not None
     return Hold(claimed.pk, claimed.attempt, claimed.token)

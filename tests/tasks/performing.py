@@ -12,6 +12,7 @@ from accounts.viewer import Viewer
 from tasks import executor, runs, submission
 from tasks.models import Run
 from tasks.registry import Task
+from tests.tasks.holding import by
 
 
 class Number(BaseModel):
@@ -43,7 +44,7 @@ def take_over(run_id: UUID) -> None:
     Run.objects.filter(pk=run_id).update(lease_until=past)
     assert [run.pk for run in runs.recover()] == [run_id]
     assert runs.start_due() == 1
-    assert runs.claim(run_id, "host:2") is not None
+    assert runs.claim(run_id, by("host:2")) is not None
 
 
 def code_of(run: Run) -> str:

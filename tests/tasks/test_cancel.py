@@ -17,6 +17,7 @@ from tests.tasks.holding import (
     RELEASE,
     RETRY,
     SUCCESS,
+    by,
     fresh,
     hold,
     kinds,
@@ -47,7 +48,7 @@ def test_a_waiting_run_is_over_at_once(viewer: Viewer, told: list[UUID], state: 
     assert run.finished_at is not None
     assert run.finished_at == run.cancel_requested_at
     assert kinds(run)[-1] == "CANCELED"
-    assert runs.claim(run.pk, "host:1") is None
+    assert runs.claim(run.pk, by("host:1")) is None
     assert runs.start_due() + runs.expire() == 0
     assert told == []
 
@@ -127,7 +128,7 @@ def test_of_a_race_between_cancel_and_claim_no_cancel_is_lost(viewer: Viewer) ->
         try:
             go.wait()
             for run in waiting:
-                runs.claim(run.pk, "host:1")
+                runs.claim(run.pk, by("host:1"))
         finally:
             connection.close()
 

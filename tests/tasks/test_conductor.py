@@ -16,6 +16,7 @@ from tasks.conductor import Conductor
 from tasks.models import Run
 from tasks.registry import REGISTRY
 from tasks.status import Priority
+from tests.tasks.holding import by
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -35,7 +36,7 @@ def test_one_tick_recovers_starts_and_rings(
 ) -> None:
     settings.LEASE_SECONDS = 0
     run = submission.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
-    runs.claim(run.pk, "host:1")
+    runs.claim(run.pk, by("host:1"))
     Run.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     Conductor().tick()
     run.refresh_from_db()

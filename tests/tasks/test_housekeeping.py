@@ -18,6 +18,7 @@ from tasks.board import BOARD
 from tasks.housekeeping import Housekeeper
 from tasks.models import Attempt, Run, Worker
 from tasks.registry import REGISTRY, Task
+from tests.tasks.holding import by
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -105,8 +106,8 @@ def test_the_run_of_a_dead_child_is_lost_at_once(
     viewer: Viewer, hire: Callable[..., Housekeeper]
 ) -> None:
     run = queued(viewer)
-    runs.claim(run.pk, "host:77")
-    hire().lost(run.pk, "host:77", "Its process died.")
+    runs.claim(run.pk, by("host:77"))
+    hire().lost("host:77", "Its process died.")
     until(lambda: Run.objects.get().status == "SCHEDULED")
     assert Attempt.objects.get().outcome == "LOST"
     assert Run.objects.get().events.filter(kind="RETRIED", message="Its process died.").exists()
@@ -116,14 +117,14 @@ def test_another_attempt_is_not_lost_with_a_dead_child(
     viewer: Viewer, hire: Callable[..., Housekeeper]
 ) -> None:
     run = queued(viewer)
-    runs.claim(run.pk, "host:77")
+    runs.claim(run.pk, by("host:77"))
     past = timezone.now() - timedelta(seconds=1)
     Run.objects.update(lease_until=past)
     runs.recover()
     runs.start_due()
-    runs.claim(run.pk, "host:78")
+    runs.claim(run.pk, by("host:78"))
     house = hire()
-    house.lost(run.pk, "host:77", "Its process died.")
+    house.lost("host:77", "Its process died.")
     house.leave()  # told after the loss, so that it is over by then
     until(lambda: not Worker.objects.exists())
     assert Run.objects.get().status == "RUNNING"

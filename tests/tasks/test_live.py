@@ -14,7 +14,7 @@ from tasks.context import LogLine
 from tasks.models import Attempt, Run
 from tasks.registry import Task
 from tasks.status import Level
-from tests.tasks.holding import kinds, outcomes
+from tests.tasks.holding import by, kinds, outcomes
 from tests.tasks.performing import never, perform
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -237,7 +237,7 @@ def test_who_is_fenced_writes_no_lines(viewer: Viewer, declare: Callable[..., Ta
 
     task = declare(work)
     run = submission.submit(viewer, task, {}).run
-    claimed = runs.claim(run.pk, "host:1")
+    claimed = runs.claim(run.pk, by("host:1"))
     assert claimed is not None
     assert claimed.token is not None
     held = runs.Hold(run.pk, 1, claimed.token)

@@ -21,6 +21,7 @@ from tasks.registry import REGISTRY
 from tasks.runs import Ending, Hold
 from tasks.status import Outcome, Priority, Status
 from tasks.submission import RunOptions
+from tests.tasks.holding import by
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -41,7 +42,7 @@ def submit(viewer: Viewer, key: str | None = None, **data: Any) -> Run:
 
 
 def claim(run: Run) -> Hold:
-    claimed = runs.claim(run.pk, "host:1")
+    claimed = runs.claim(run.pk, by("host:1"))
     assert claimed is not None
     assert claimed.token is not None
     return Hold(claimed.pk, claimed.attempt, claimed.token)
@@ -213,13 +214,13 @@ def test_second_knock_claims_nothing(viewer: Viewer) -> None:
     run = submit(viewer)
     claim(run)
     before = Run.objects.values().get()
-    assert runs.claim(run.pk, "host:2") is None
+    assert runs.claim(run.pk, by("host:2")) is None
     assert Run.objects.values().get() == before
     assert Attempt.objects.count() == 1
 
 
 def test_a_knock_for_an_unknown_run_claims_nothing(viewer: Viewer) -> None:
-    assert runs.claim(uuid4(), "host:1") is None
+    assert runs.claim(uuid4(), by("host:1")) is None
 
 
 def test_a_claim_whose_answer_was_lost_is_found_by_its_token(viewer: Viewer) -> None:
@@ -229,7 +230,7 @@ def test_a_claim_whose_answer_was_lost_is_found_by_its_token(viewer: Viewer) -> 
     assert found is not None
     assert found.attempt == 1
     assert runs.claimed_earlier(run.pk, uuid4()) is None
-    assert runs.claimed_earlier(uuid4(), hold.token) is None
+    assert runs.claimed_earlier(uuid4(), hold.token) == found  # taken as the next of its task
 
 
 def test_a_heartbeat_prolongs_the_lease_and_writes_progress(viewer: Viewer) -> None:
@@ -331,7 +332,7 @@ def test_a_run_whose_budget_is_spent_is_lost(viewer: Viewer) -> None:
     assert run.error is not None
     assert run.error["code"] == "WORKER_LOST"
     assert run.finished_at is not None
-    assert runs.claim(run.pk, "host:9") is None
+    assert runs.claim(run.pk, by("host:9")) is None
 
 
 def test_a_parked_run_is_lost_at_once(viewer: Viewer, declare: Callable[..., Any]) -> None:

@@ -20,6 +20,7 @@ from tasks.submission import RunOptions
 from tests.tasks.holding import (
     RETRY,
     SUCCESS,
+    by,
     fresh,
     hold,
     kinds,
@@ -42,7 +43,7 @@ def test_a_run_with_a_time_is_scheduled_until_then(
     run = start(viewer, run_at=at)
     assert (run.status, run.ring_at, run.run_at) == ("SCHEDULED", at, at)
     assert (kinds(run), knocked) == (["SCHEDULED"], [])
-    assert runs.claim(run.pk, "host:1") is None
+    assert runs.claim(run.pk, by("host:1")) is None
     assert runs.start_due() == 0
     make_due(run)
     assert runs.start_due() == 1
@@ -66,7 +67,7 @@ def test_a_run_that_did_not_start_in_time_expires(viewer: Viewer, ahead: timedel
     run = start(viewer, run_at=ahead and now + ahead, expires_at=now + 2 * SOON)
     assert runs.expire() == 0
     expire(run)
-    assert runs.claim(run.pk, "host:1") is None
+    assert runs.claim(run.pk, by("host:1")) is None
     assert runs.expire() == 1
     run = fresh(run)
     assert (run.status, run.ring_at, run.error) == ("EXPIRED", None, None)
@@ -172,6 +173,28 @@ def test_a_worker_asks_the_most_urgent_queues_first() -> None:
     ]
 
 
+def test_a_knock_too_many_takes_the_next_run_of_its_task(
+    viewer: Viewer, declare: Callable[..., Task]
+) -> None:
+    """A backlog is knocked for again and again; nothing new waits behind those knocks."""
+    done: list[str] = []
+
+    def stamp(ctx: Context) -> None:
+        """Stamp."""
+        done.append("stamped")
+
+    task = declare(stamp)
+    first, later = start(viewer, task), start(viewer, task)
+    urgent = start(viewer, task, priority=Priority.HIGH)
+    other = start(viewer)
+    for _ in range(9):
+        executor.perform(task, first.pk, "host:1", never)
+    assert len(done) == 3
+    order = Run.objects.filter(task="stamp").order_by("started_at")
+    assert [run.pk for run in order] == [first.pk, urgent.pk, later.pk]
+    assert fresh(other).status == "QUEUED"
+
+
 def limited(declare: Callable[..., Task], most: int) -> Task:
     def call_api(ctx: Context) -> None:
         """Call an API that bears only so many at once."""
@@ -183,14 +206,13 @@ def test_no_more_runs_of_a_task_than_its_limit(
     viewer: Viewer, declare: Callable[..., Task]
 ) -> None:
     task = limited(declare, 2)
-    limit = (task.name, 2)
     first, second, third = (start(viewer, task) for _ in range(3))
     held = hold(first)
-    assert runs.claim(second.pk, "host:1", None, limit) is not None
-    assert runs.claim(third.pk, "host:1", None, limit) is None
-    assert runs.claim(start(viewer).pk, "host:1") is not None
+    assert runs.claim(second.pk, by("host:1", task.name, 2)) is not None
+    assert runs.claim(third.pk, by("host:1", task.name, 2)) is None
+    assert runs.claim(start(viewer).pk, by("host:1")) is not None
     runs.finish(held, SUCCESS)
-    assert runs.claim(third.pk, "host:1", None, limit) is not None
+    assert runs.claim(third.pk, by("host:1", task.name, 2)) is not None
 
 
 def test_many_claims_at_once_keep_the_limit(viewer: Viewer, declare: Callable[..., Task]) -> None:
@@ -202,7 +224,7 @@ def test_many_claims_at_once_keep_the_limit(viewer: Viewer, declare: Callable[..
         try:
             go.wait()
             for key in mine:
-                runs.claim(key, "host:1", None, (task.name, 3))
+                runs.claim(key, by("host:1", task.name, 3))
         finally:
             connection.close()
 
