@@ -4,6 +4,7 @@ import base64
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
@@ -134,15 +135,20 @@ class Rows(Generic[M]):
 
 
 class Page(Generic[M]):
-    """One page of rows; what lies around it is asked only if selected."""
+    """One page of rows; they, and what lies around them, are asked for only if selected."""
 
     def __init__(self, source: Source[M], cut: Cut) -> None:
         self._source = source
         self._cut = cut
-        found = source.read(cut)
-        self._has_more = len(found) > cut.size
-        nodes = found[: cut.size]
-        self.nodes: Sequence[M] = nodes[::-1] if cut.is_backward else nodes
+
+    @cached_property
+    def _found(self) -> list[M]:
+        return self._source.read(self._cut)
+
+    @cached_property
+    def nodes(self) -> Sequence[M]:
+        nodes = self._found[: self._cut.size]
+        return nodes[::-1] if self._cut.is_backward else nodes
 
     @property
     def edges(self) -> list[dict[str, Any]]:
@@ -151,6 +157,10 @@ class Page(Generic[M]):
     @property
     def page_info(self) -> "Page[M]":
         return self
+
+    @property
+    def _has_more(self) -> bool:
+        return len(self._found) > self._cut.size
 
     @property
     def has_next_page(self) -> bool:

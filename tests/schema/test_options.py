@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts.viewer import TASKS_START, Viewer
+from accounts.viewer import RUNS_CANCEL, TASKS_START, Viewer
 from tasks.models import Run
 from tasks.status import Priority
 from tests.schema.asking import Ask
@@ -93,7 +93,7 @@ def test_a_token_that_may_only_start_sees_of_its_start_no_more_than_it_said(
       viewerCanCancel viewerCanRerun mayHaveRepeated cancelRequestedAt rerunOf { id }
       attempts { number } events { nodes { kind } pageInfo { hasNextPage } }
       files { nodes { name } totalCount } } } }"""
-    answer = ask(query, make_viewer(scopes=(TASKS_START,)))
+    answer = ask(query, make_viewer(scopes=(TASKS_START, RUNS_CANCEL)))
     assert answer == {
         "data": {
             "countWords": {

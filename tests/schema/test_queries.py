@@ -181,6 +181,19 @@ def test_tasks_are_a_catalogue_with_json_schema(viewer: Viewer, ask: Ask) -> Non
     assert ask('{ task(name: "nothing") { name } }', viewer) == {"data": {"task": None}}
 
 
+@pytest.mark.parametrize(
+    ("stored", "shown"), [({"retryable": True}, True), ({"retryable": False}, False), ({}, False)]
+)
+def test_an_error_says_whether_another_attempt_might_have_gone_better(
+    viewer: Viewer, ask: Ask, forge: Callable[..., None], stored: dict[str, bool], shown: bool
+) -> None:
+    run = start(viewer)
+    work(run, Status.FAILED)
+    forge(run, error={"code": "BROKEN", "message": "It broke.", **stored})
+    query = "query($id: ID!) { run(id: $id) { error { retryable } } }"
+    assert ask(query, viewer, id=gid(run)) == {"data": {"run": {"error": {"retryable": shown}}}}
+
+
 @pytest.mark.parametrize("last", [-1, 101])
 def test_attempts_are_bounded(viewer: Viewer, ask: Ask, last: int) -> None:
     query = "query($id: ID!, $n: Int!) { run(id: $id) { attempts(last: $n) { number } } }"

@@ -71,7 +71,11 @@ def test_the_files_of_a_run_are_counted_only_when_asked(
     viewer: Viewer, ask: Ask, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     upload(viewer, run := start(viewer))
-    for fields, queries in (("nodes { name }", 2), ("nodes { name } totalCount", 3)):
+    for fields, queries in (
+        ("nodes { name }", 2),
+        ("nodes { name } totalCount", 3),
+        ("totalCount", 2),
+    ):
         query = f"query($id: ID!) {{ run(id: $id) {{ files {{ {fields} }} }} }}"
         with django_assert_num_queries(queries):
             ask(query, viewer, id=gid(run))

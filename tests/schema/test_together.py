@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.viewer import Viewer
@@ -11,7 +13,9 @@ from schema.pages import to_cursor
 from tasks import runs, submission
 from tasks.context import LogLine
 from tasks.models import Run, Worker
+from tasks.registry import REGISTRY
 from tasks.status import Level
+from tasks.submission import RunOptions
 from tests.schema.asking import Ask, gid, hold_of, start, upload, work
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -31,9 +35,6 @@ def chain(viewer: Viewer, length: int) -> list[Run]:
 
 def count(ask: Ask, viewer: Viewer, query: str, **variables: Any) -> tuple[int, Any]:
     """How many queries the answer takes, and the answer."""
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
     with CaptureQueriesContext(connection) as queries:
         answer = ask(query, viewer, **variables)
     assert "errors" not in answer, answer
@@ -133,18 +134,42 @@ def test_a_first_run_is_null_for_others_and_once_it_is_deleted(
     assert ask(query, viewer, id=gid(again))["data"]["run"] == {"rerunOf": None}
 
 
-def test_a_second_root_field_sees_what_the_first_one_changed(viewer: Viewer, ask: Ask) -> None:
-    run = start(viewer)
+def test_a_second_root_field_sees_what_it_has_changed(viewer: Viewer, ask: Ask) -> None:
+    run = start(viewer, key="k")
     query = """mutation($id: ID!) {
-      a: cancelRun(id: $id) { run { events { nodes { kind } } } }
-      b: rerun(id: $id) { run { rerunOf { id status } events { nodes { kind } } } }
-      c: cancelRun(id: $id) { run { events { nodes { kind } } } } }"""
+      a: countWords(input: {text: "one two"}, options: {idempotencyKey: "k"}) { ...told }
+      b: cancelRun(id: $id) { ...told } }
+      fragment told on Payload { ... on StartPayload { run { ...events } }
+        ... on CancelRunPayload { run { ...events } } }
+      fragment events on Run { events { nodes { kind } } }"""
     answer = ask(query, viewer, id=gid(run))["data"]
-    canceled = [{"kind": "QUEUED"}, {"kind": "CANCELED"}]
-    assert answer["a"]["run"]["events"]["nodes"] == canceled
-    assert answer["b"]["run"]["events"]["nodes"] == [{"kind": "QUEUED"}]
-    assert answer["b"]["run"]["rerunOf"] == {"id": gid(run), "status": "CANCELED"}
-    assert answer["c"]["run"]["events"]["nodes"] == canceled
+    assert answer["a"]["run"]["events"]["nodes"] == [{"kind": "QUEUED"}]
+    assert answer["b"]["run"]["events"]["nodes"] == [{"kind": "QUEUED"}, {"kind": "CANCELED"}]
+
+
+def test_two_filters_in_one_query_are_told_apart(viewer: Viewer, ask: Ask) -> None:
+    hold_of(start(viewer))
+    query = """{ runs { nodes { a: events(filter: {kinds: [QUEUED]}) { nodes { kind } }
+      b: events(filter: {kinds: [STARTED]}) { nodes { kind } }
+      c: events(filter: {minLevel: ERROR}) { nodes { kind } } } } }"""
+    (node,) = ask(query, viewer)["data"]["runs"]["nodes"]
+    kinds = {name: [event["kind"] for event in page["nodes"]] for name, page in node.items()}
+    assert kinds == {"a": ["QUEUED"], "b": ["STARTED"], "c": ["QUEUED", "STARTED"]}
+
+
+def test_first_runs_beside_a_page_are_loaded_together_with_what_they_name(
+    viewer: Viewer, ask: Ask, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for _ in range(5):
+        given = {"file": str(upload(viewer).pk)}
+        first = submission.submit(viewer, REGISTRY["profile_dataset"], given).run
+        runs.cancel(viewer, [first.pk])
+        submission.rerun(viewer, first.pk, RunOptions(tags=("again",)))
+    query = """{ runs(filter: {tags: ["again"]}) { nodes { rerunOf { id
+      input { ... on ProfileDatasetGiven { file { name } } } } } } }"""
+    with django_assert_num_queries(4):  # runs, first runs, their inputs, the files
+        nodes = ask(query, viewer)["data"]["runs"]["nodes"]
+    assert [node["rerunOf"]["input"]["file"]["name"] for node in nodes] == ["a.csv"] * 5
 
 
 def test_the_living_workers_are_asked_once_for_all_tasks_and_only_when_selected(
