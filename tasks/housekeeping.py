@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db import Error, connection
+from django.db import connection
 from django.db.models.functions import Now
 
 from tasks import runs
@@ -24,6 +24,14 @@ log = logging.getLogger("downbeat.worker")
 
 DEAF_SECONDS = 60.0  # with a free slot and due work, but no claim
 DEAF_RINGS = 2  # knocks that the conductor has repeated meanwhile
+
+
+# A child that is forked while this process is inside the database's client inherits that client's
+# locks as they are, and nobody to release them: it would hang for ever at its first query.
+_NO_FORK = threading.Lock()
+os.register_at_fork(
+    before=_NO_FORK.acquire, after_in_parent=_NO_FORK.release, after_in_child=_NO_FORK.release
+)
 
 
 class Housekeeper:
@@ -79,13 +87,14 @@ class Housekeeper:
     @staticmethod
     def _answering(act: Callable[[], object], otherwise: str) -> None:
         """Do it with a connection of its own; what the database does not answer is logged."""
-        try:
-            act()
-        except Error as error:
-            log.warning("%s: %s", otherwise, type(error).__name__)
-        finally:
-            # Children are forked from this process: leave no connection open for them.
-            connection.close()
+        with _NO_FORK:
+            try:
+                act()
+            except Exception as error:  # whatever it is, this thread is needed on
+                log.warning("%s: %s: %s", otherwise, type(error).__name__, error)
+            finally:
+                # Children are forked from this process: leave no connection open for them.
+                connection.close()
 
     def _show_life(self) -> None:
         if not self._is_known:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 from uuid import UUID
 
+from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]
 from billiard.exceptions import WorkerLostError
 from billiard.process import active_children
 from celery import Celery, signals
@@ -69,7 +70,10 @@ class RunRequest(Request):
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         done = super().on_failure(exc_info, *args, **kwargs)
-        if isinstance(exc_info.exception, WorkerLostError | SystemExit):
+        error = exc_info.exception
+        if isinstance(error, ExceptionWithTraceback):
+            error = error.exc
+        if isinstance(error, WorkerLostError):
             self._tell_loss("Its process died.")
         return done
 

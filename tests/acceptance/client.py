@@ -69,10 +69,13 @@ class Client:
     def read(self, run: str) -> dict[str, Any]:
         return dict(self.ask(READ, id=run)["run"])
 
+    def _late(self, found: dict[str, Any], seconds: float) -> str:
+        return f"not final after {seconds} s: {found}\n{self.service.log.tail()}"
+
     def finished(self, run: str, seconds: float = FINAL_SECONDS) -> dict[str, Any]:
         """The run once it is final."""
         deadline = time.monotonic() + seconds
         while not (found := self.read(run))["isFinal"]:
-            assert time.monotonic() < deadline, f"not final after {seconds} s: {found}"
+            assert time.monotonic() < deadline, self._late(found, seconds)
             time.sleep(0.05)
         return found
