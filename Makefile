@@ -21,7 +21,7 @@ demo: .venv/.demo ## show the service at work on real data, then stop it
 	@exec $(BIN)/python -m backend.embedded.demo
 
 test: .venv/.dev ## run the tests; TESTS=path/to/test_file.py runs some
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup $(TESTS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup $(TESTS)
 
 check: lint types contracts migrations sdl test ## run the tests and all other checks
 

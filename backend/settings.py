@@ -76,6 +76,8 @@ def _database() -> dict[str, Any]:
             "connect_timeout": 5,
             "tcp_user_timeout": 15_000,
             "keepalives_idle": 30,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
             "options": "-c lock_timeout=3s -c statement_timeout=30s",
         }
     else:

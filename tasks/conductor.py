@@ -13,6 +13,7 @@ from django import db
 from django.conf import settings
 
 from tasks import broker, retention, runs
+from tasks.registry import REGISTRY
 from tasks.runs import BATCH
 from tasks.signs import Memory, Silence, Storm
 from tasks.status import Priority
@@ -42,14 +43,13 @@ class Conductor:
         while not self._done.is_set():
             try:
                 self.tick()
-            except db.Error as error:
+            except (db.OperationalError, db.InterfaceError) as error:
                 log.warning("The database does not answer: %s", type(error).__name__)
                 self._storm = Storm()
                 db.connection.close()
-            except Exception as error:
-                # The broker's clients raise many kinds; the rows stay due for the next tick.
-                log.warning("The broker takes no knocks: %s: %s", type(error).__name__, error)
-                self._broker_forgot = True
+            except Exception:  # whatever it is, runs elsewhere wait for the next tick
+                log.exception("A tick failed.")
+                db.connection.close()
             self._done.wait(TICK_SECONDS)
 
     def tick(self) -> None:
@@ -59,27 +59,42 @@ class Conductor:
         if self._may_recover():
             self._repeat(self._recover)
             self._repeat(runs.start_due)
+            for task in REGISTRY.values():
+                if task.options.max_running is not None:
+                    runs.make_next_due(task.name, task.options.max_running)
+        try:
+            self._knock()
+        except db.Error:
+            raise
+        except Exception as error:
+            # The broker's clients raise many kinds; the rows stay due for the next tick.
+            log.warning("The broker takes no knocks: %s: %s", type(error).__name__, error)
+            self._broker_forgot = True
+        self._prune()
+
+    def _knock(self) -> None:
         self._broker_forgot = self._broker_forgot or self._memory.is_lost()
         if self._broker_forgot:
             broker.ping()
-            runs.make_all_due()
+            self._repeat(runs.make_due)
             self._broker_forgot = False
         elif silent := self._silence.tasks():
             log.warning("Nothing is claimed though workers are free: ringing again.")
-            runs.make_tasks_due(silent)
+            self._repeat(partial(runs.make_due, silent))
         for priority in sorted(Priority, reverse=True):
             self._repeat(partial(runs.ring, priority))
-        self._prune()
 
     def _prune(self) -> None:
         """One batch a tick while there is more, so that nothing due waits for old things."""
         if time.monotonic() < self._prune_at:
             return
+        removed = 0
         try:
             removed = retention.prune_some()
-        except OSError:  # the storage; what is left waits for the next time
-            log.exception("Some old files cannot be removed.")
-            removed = 0
+        except (db.OperationalError, db.InterfaceError):
+            raise
+        except Exception:  # storages raise many kinds; what is left waits for the next time
+            log.exception("Some old things cannot be removed.")
         if removed < retention.BATCH:
             self._prune_at = time.monotonic() + PRUNE_SECONDS
 

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from tasks import statements
-from tasks.exceptions import Fenced
+from tasks.exceptions import Failure, Fenced
 from tasks.models import Effect
 from tasks.runs import Hold
 
@@ -20,16 +20,23 @@ def done(hold: Hold, key: str) -> Effect | None:
     return Effect.objects.filter(run_id=hold.run_id, key=key, done_at__isnull=False).first()
 
 
-def begin(hold: Hold, key: str) -> None:
-    """Mark an effect on the outside world as begun, or raise Fenced.
+def begin(hold: Hold, key: str) -> Effect | None:
+    """Mark an effect on the outside world as begun; the effect itself if it is done by now.
 
-    If it had been begun before, the run says from now on that it may have repeated.
+    If it had been begun before, the run says from now on that it may have repeated; a run that is
+    to be parked refuses with Failure. Raises Fenced when the run is no longer held.
     """
     begun = statements.perform(
         statements.BEGIN_EFFECT, key=key, lease=settings.LEASE_SECONDS, **hold.as_params()
     )
-    if not begun:
-        raise Fenced("This attempt no longer holds the run: the effect was not begun.")
+    if begun:
+        return None
+    if (finished := done(hold, key)) is not None:  # by an earlier attempt that was not dead yet
+        return finished
+    if Effect.objects.filter(run_id=hold.run_id, key=key, attempt=hold.attempt).exists():
+        message = f"Whether {key} was done cannot be known, and it must not be done twice."
+        raise Failure(message, code="EFFECT_UNSURE")
+    raise Fenced("This attempt no longer holds the run: the effect was not begun.")
 
 
 def complete(hold: Hold, key: str, value: Any) -> None:

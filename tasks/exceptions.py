@@ -1,5 +1,6 @@
 """Everything that can be refused or go wrong around a run, as one tree."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -67,6 +68,10 @@ class Retry(DownbeatError):
 
     def __init__(self, message: str = "Try again.", *, in_seconds: float | None = None) -> None:
         super().__init__(message)
+        if in_seconds is not None and not (
+            isinstance(in_seconds, int | float) and 0 <= in_seconds < math.inf
+        ):
+            raise ValueError("Retry(in_seconds=...) takes a number of seconds from 0.")
         self.message = str(message)
         self.in_seconds = in_seconds
 

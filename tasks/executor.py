@@ -36,12 +36,15 @@ MONTH = 31 * 86_400.0
 
 
 def perform(
-    task: Task, run_id: UUID, worker: str, end_process: Callable[[], None]
+    task: Task, run_id: UUID, worker: str, end_process: Callable[[], None], place: int = 0
 ) -> Status | None:
     """Claim the run of a knock, or the next of its task, and perform it.
 
     What it became; None when there was nothing to do, or it was fenced.
     """
+    if BOARD.is_releasing:
+        broker.make_due([run_id])  # for another worker
+        return None
     run = _claim(run_id, Claimant(task.name, worker, task.options.max_running))
     if run is None:
         log.info("%s: nothing to do for this knock", run_id)
@@ -49,11 +52,10 @@ def perform(
     BOARD.claim()
     assert run.token is not None  # noqa: S101 - a claimed run has one
     hold, began = Hold(run.pk, run.attempt, run.token), time.monotonic()
-    with LiveRun(hold, task, end_process) as live:
+    with LiveRun(hold, task, end_process, place) as live:
         ending = _ending(task, run, live)
         live.returned()
-        until_answered(live.flush)
-        status = _finish(hold, ending, live.progress)
+        status = None if ending is None else _last_words(hold, ending, live)
     seconds = time.monotonic() - began
     log.info("%s attempt %d: %s in %.1f s", run, run.attempt, status or "fenced", seconds)
     if task.options.max_running is not None:
@@ -83,8 +85,8 @@ def _call_next(task: Task) -> None:
         broker.KNOCKER.knock(broker.Knock.of(waiting))
 
 
-def _ending(task: Task, run: Run, live: LiveRun) -> Ending:
-    """Call the function; whatever is raised on the way becomes an ending."""
+def _ending(task: Task, run: Run, live: LiveRun) -> Ending | None:
+    """Call the function; whatever is raised on the way becomes an ending. None: fenced."""
     try:
         return _call(task, run, live)
     except Failure as failure:
@@ -93,7 +95,7 @@ def _ending(task: Task, run: Run, live: LiveRun) -> Ending:
         delay = _backoff(task, run) if retry.in_seconds is None else retry.in_seconds
         return _again("RETRY", retry.message, delay)
     except Fenced:
-        return _failed("FENCED", "Another attempt took over.")  # its finish will change nothing
+        return None
     except Canceled:
         return Ending(Status.CANCELED, Outcome.CANCELED)
     except Released:
@@ -204,6 +206,14 @@ def _again(code: str, message: str, delay: float) -> Ending:
 def _first(error: ValidationError) -> str:
     mistake = error.errors(include_url=False, include_input=False)[0]
     return f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}"
+
+
+def _last_words(hold: Hold, ending: Ending, live: LiveRun) -> Status | None:
+    try:
+        until_answered(live.flush)
+    except Exception:
+        log.exception("%s attempt %d: some log lines cannot be kept", hold.run_id, hold.attempt)
+    return _finish(hold, ending, live.progress)
 
 
 def _finish(hold: Hold, ending: Ending, progress: Progress | None) -> Status | None:

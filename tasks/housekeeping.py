@@ -1,5 +1,6 @@
 """What a worker's main process does beside Celery: its row, losses of children, the watchdog."""
 
+import contextlib
 import logging
 import os
 import queue
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
@@ -43,7 +45,7 @@ class Housekeeper:
         # The tasks whose runs wait for nothing but a slot.
         self._unlimited = [n for n in tasks if REGISTRY[n].options.max_running is None]
         self._row = Worker(name=name, tasks=list(tasks), slots=settings.WORKER_PROCESSES)
-        self._losses: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
+        self._errands: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._is_leaving = False
         self._is_known = False
         self.is_deaf = False
@@ -55,34 +57,39 @@ class Housekeeper:
     def leave(self) -> None:
         """Take the row away, so that nobody counts on this worker; losses are still told."""
         self._is_leaving = True
-        self._losses.put(None)
+        self._errands.put(None)
 
     def lost(self, process: str, message: str) -> None:
         """Tell that this process of ours is dead, and so is the attempt that it had."""
-        self._losses.put((process, message))
+        self._errands.put(partial(self._record, process, message))
+
+    def hand_back(self, run_id: UUID) -> None:
+        """Tell of a knock for a task that this worker does not know: another one may."""
+        self._errands.put(partial(runs.make_due_soon, run_id))
 
     def _work(self) -> None:
         while not self._is_leaving:
             self._answering(self._show_life, "No sign of life")
-            self._record_losses(settings.HEARTBEAT_SECONDS)
+            self._end_overdue()
+            self._run_errands(settings.HEARTBEAT_SECONDS)
         self._answering(
             lambda: Worker.objects.filter(pk=self._row.pk).delete(),
             "The worker's row stays behind; it counts as dead when it is stale",
         )
         while True:
-            self._record_losses(None)
+            self._run_errands(None)
 
-    def _record_losses(self, seconds: float | None) -> None:
+    def _run_errands(self, seconds: float | None) -> None:
         """Those of the next so many seconds (None: for ever), or until it is time to leave."""
         due = None if seconds is None else time.monotonic() + seconds
         while due is None or time.monotonic() < due:
             try:
-                loss = self._losses.get(timeout=due and max(0.0, due - time.monotonic()))
+                errand = self._errands.get(timeout=due and max(0.0, due - time.monotonic()))
             except queue.Empty:
                 return
-            if loss is None:
+            if errand is None:
                 return
-            self._answering(partial(self._record, *loss), "A loss is left to the conductor")
+            self._answering(errand, "It is left to the conductor")
 
     @staticmethod
     def _answering(act: Callable[[], object], otherwise: str) -> None:
@@ -108,11 +115,21 @@ class Housekeeper:
         if idle > DEAF_SECONDS and not self.is_deaf and self._is_needed():
             self._give_up()
 
+    @staticmethod
+    def _end_overdue() -> None:
+        """End children past their time limit that did not even end themselves; see LiveRun."""
+        for pid in BOARD.overdue():
+            log.error("Process %d holds the interpreter beyond its time limit: ended.", pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def _introduce(self) -> None:
         """Runs that waited for a worker that knows their task need not wait for their ring."""
+        day = timedelta(days=1)
+        Worker.objects.filter(heartbeat_at__lt=Now() - day).delete()  # of workers that were killed
         fresh = set(self.tasks) - Worker.objects.known_tasks()
-        if fresh and (waiting := runs.make_tasks_due(fresh)):
-            log.info("%d runs waited for a worker that knows their task", waiting)
+        while fresh and runs.make_due(fresh) == runs.BATCH:
+            pass
 
     def _is_needed(self) -> bool:
         """Whether a slot is free while runs that were rung for again and again still wait."""

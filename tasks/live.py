@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, connection
 
 from tasks import context, effects, files, runs, saving
 from tasks.board import BOARD
 from tasks.context import FileWriter, LogLine, Progress
 from tasks.exceptions import Canceled, Failure, Fenced, Released, Retry, Stopped
+from tasks.models import Effect
 from tasks.registry import Task
 from tasks.runs import Ending, Hold
-from tasks.status import Level, OnLost, Outcome, Status
+from tasks.status import Level, Outcome, Status
 
 log = logging.getLogger("downbeat.live")
 T = TypeVar("T")
@@ -29,8 +30,10 @@ TICK_SECONDS = 0.25  # between two looks at what changed, and so between two wri
 FENCED_GRACE_SECONDS = 5.0  # for a fenced function to notice, before its process ends
 RELEASE_GRACE_SECONDS = 1.0
 RETRY_SECONDS = 1.0
+LIMIT_SLACK_SECONDS = 5.0  # before the main process ends a child that did not end itself
 LINES = 1_000  # that one attempt may write
-DATABASE_AWAY = (OperationalError, InterfaceError)
+# InternalError: a server that was demoted is read-only until its successor takes over.
+DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,14 @@ class _Stop:
 class LiveRun:
     """A held run. Its thread writes heartbeats, progress and log lines, and hears of cancels.
 
-    `end_process` is called when the function does not stop in time.
+    `end_process` is called when the function does not stop in time; `place` is this process's in
+    its worker's pool.
     """
 
-    def __init__(self, hold: Hold, task: Task, end_process: Callable[[], None]) -> None:
+    def __init__(
+        self, hold: Hold, task: Task, end_process: Callable[[], None], place: int = 0
+    ) -> None:
+        self._place = place
         self.hold = hold
         self.progress: Progress | None = None
         self._task = task
@@ -65,6 +72,9 @@ class LiveRun:
         self._thread = threading.Thread(target=self._watch, name="heartbeat", daemon=True)
 
     def __enter__(self) -> "LiveRun":
+        if (limit := self._task.options.time_limit) is not None:
+            # For a function that holds the interpreter, so that no thread can end the process.
+            BOARD.watch(self._place, time.monotonic() + limit + LIMIT_SLACK_SECONDS)
         self._thread.start()
         return self
 
@@ -76,6 +86,7 @@ class LiveRun:
         """The function is over, one way or another: from now on nothing is forced."""
         with self._ending:
             self._has_returned = True
+        BOARD.watch(self._place, None)
 
     def check(self) -> None:
         if self._stop is not None:
@@ -93,7 +104,8 @@ class LiveRun:
         self.check()
         if (done := until_answered(lambda: effects.done(self.hold, key))) is not None:
             return done.value
-        until_answered(lambda: effects.begin(self.hold, key))
+        if (done := until_answered(lambda: self._begin(key))) is not None:
+            return done.value
         try:
             value = act(f"{self.hold.run_id}:{key}")
         except (Failure, Retry):  # the author's word that nothing happened
@@ -104,6 +116,10 @@ class LiveRun:
         if not kept:
             raise TypeError(f"The effect {key!r} was done, but what it returned is no JSON value.")
         return value
+
+    def _begin(self, key: str) -> Effect | None:
+        self.check()  # each time: while the database was away the run may have been given back
+        return effects.begin(self.hold, key)
 
     def once(self, key: str, act: Callable[[], Any]) -> Any:
         self.check()
@@ -205,14 +221,17 @@ class LiveRun:
             if self._has_returned:
                 return
             log.error("%s %s: its process ends.", self.hold.run_id, why)
-            if ending is not None:
-                until_answered(lambda: runs.finish(self.hold, ending, self.progress))
-            self._end_process()
+            try:
+                if ending is not None:
+                    until_answered(lambda: runs.finish(self.hold, ending, self.progress))
+            finally:
+                self._end_process()
 
 
 RELEASED = Ending(
     Status.QUEUED,
     Outcome.RELEASED,
+    cut_off=True,
     # Kept only if the run may not be performed again: cut off, it is then LOST.
     error={
         "code": "WORKER_STOPPED",
@@ -223,14 +242,10 @@ RELEASED = Ending(
 
 
 def time_limit_ending(task: Task) -> Ending:
-    """Cut off in the middle, so another attempt is for tasks alone that may be repeated."""
-    may_repeat = task.options.on_lost is OnLost.RERUN
+    """Another attempt if one that was cut off may have one, else the failure."""
     message = f"It ran longer than its time limit of {task.options.time_limit:g} s."
-    return Ending(
-        Status.SCHEDULED if may_repeat else Status.FAILED,
-        Outcome.FAILED,
-        error={"code": "TIME_LIMIT", "message": message, "retryable": may_repeat},
-    )
+    error = {"code": "TIME_LIMIT", "message": message, "retryable": True}
+    return Ending(Status.SCHEDULED, Outcome.FAILED, error=error, cut_off=True)
 
 
 def until_answered(ask: Callable[[], T]) -> T:

@@ -8,22 +8,24 @@ import contextlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from accounts.viewer import Viewer
 from tasks import broker, notifier, statements
 from tasks.context import LogLine, Progress
 from tasks.models import Attempt, Run
-from tasks.status import Outcome, Priority, Status
+from tasks.status import FINAL, Outcome, Priority, Status
 
 BATCH = 200
+HANDED_BACK = 10  # times that a run is rung for at once because its knock met a stranger
 WORKER_LOST = {
     "code": "WORKER_LOST",
     "message": "The worker died; the outcome is unknown.",
@@ -56,6 +58,8 @@ class Ending:
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
     delay: float = 0.0
+    cut_off: bool = False
+    """Whether the function was interrupted, so that nobody knows how far it came."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,19 @@ def _alone(task: str) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _locked(run_id: UUID) -> Iterator[None]:
+    """A transaction that has the run's row to itself before its statement looks at the effects.
+
+    Else an effect that begins in the same moment would be missed: PostgreSQL reads the row again
+    after waiting for it, but not what the statement has read of other tables.
+    """
+    with transaction.atomic():
+        if connection.features.has_select_for_no_key_update:
+            Run.objects.filter(pk=run_id).select_for_update(no_key=True).only("id").first()
+        yield
+
+
 def claimed_earlier(run_id: UUID, token: UUID) -> Run | None:
     """The run that a claim whose answer was lost did take.
 
@@ -142,18 +159,21 @@ def finish(hold: Hold, ending: Ending, progress: Progress | None = None) -> Stat
 
     A finish whose answer was lost may be repeated: the attempt's own row tells that it was ours.
     """
-    done = statements.perform(
-        statements.FINISH,
-        status=ending.status.value,
-        outcome=ending.outcome.value,
-        result=ending.result,
-        error=ending.error,
-        delay=ending.delay,
-        message=ending.error["message"] if ending.error else "",
-        progress=progress is not None,
-        **hold.as_params(),
-        **_spread(progress),
-    )
+    is_over = ending.status in FINAL
+    with contextlib.nullcontext() if is_over else _locked(hold.run_id):
+        done = statements.perform(
+            statements.FINISH,
+            status=ending.status.value,
+            outcome=ending.outcome.value,
+            result=ending.result,
+            error=ending.error,
+            delay=ending.delay,
+            cut_off=ending.cut_off,
+            message=ending.error["message"] if ending.error else "",
+            progress=progress is not None,
+            **hold.as_params(),
+            **_spread(progress),
+        )
     if done:
         return Status(done[0].status)
     return ending.status if _ended_by(hold, ending.outcome) else None
@@ -184,13 +204,14 @@ def recover() -> list[Run]:
 
 def lose(hold: Hold, message: str) -> Run | None:
     """The same at once, for the run of a process that is known to be dead."""
-    lost = statements.perform(
-        statements.LOSE,
-        error=WORKER_LOST,
-        outcome=Outcome.LOST.value,
-        message=message,
-        **hold.as_params(),
-    )
+    with _locked(hold.run_id):
+        lost = statements.perform(
+            statements.LOSE,
+            error=WORKER_LOST,
+            outcome=Outcome.LOST.value,
+            message=message,
+            **hold.as_params(),
+        )
     return lost[0] if lost else None
 
 
@@ -230,20 +251,32 @@ def vitals() -> Vitals:
     return Vitals(float(clock), running, expired)
 
 
-def make_all_due() -> None:
-    """Let the next ring knock for every queued run: the broker may have forgotten them."""
-    Run.objects.filter(status=Status.QUEUED).update(ring_at=Now())
+def make_due(tasks: Iterable[str] | None = None) -> int:
+    """Let the next ring knock for a batch of queued runs, of these tasks or all; how many."""
+    names = None if tasks is None else json.dumps(list(tasks))
+    return len(statements.perform(statements.MAKE_DUE, tasks=names, batch=BATCH))
 
 
-def make_tasks_due(tasks: Iterable[str]) -> int:
-    """The same for the queued runs of these tasks; how many."""
-    waiting = Run.objects.filter(status=Status.QUEUED, task__in=list(tasks))
-    return waiting.update(ring_at=Now())
+def make_next_due(task: str, limit: int) -> None:
+    """Let it knock for the next runs of a task with a limit, as many as may start.
+
+    Knocks that came while the limit was reached are spent, and who ends a run may die before it
+    calls the next.
+    """
+    statements.perform(statements.MAKE_NEXT_DUE, task=task, limit=limit)
+
+
+def make_due_soon(run_id: UUID) -> None:
+    """A worker that does not know the task had the knock: try another, but not without end."""
+    Run.objects.filter(pk=run_id, status=Status.QUEUED, rings__lt=HANDED_BACK).update(
+        ring_at=Now() + timedelta(seconds=1)
+    )
 
 
 def next_of(task: str) -> Run | None:
     """The queued run of this task that comes next."""
-    waiting = Run.objects.filter(status=Status.QUEUED, task=task)
+    in_time = Q(attempt__gt=0) | Q(expires_at=None) | Q(expires_at__gt=Now())
+    waiting = Run.objects.filter(in_time, status=Status.QUEUED, task=task)
     return waiting.only("id", "task", "priority").order_by("-priority", "id").first()
 
 

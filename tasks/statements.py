@@ -27,7 +27,8 @@ class Verb:
 
 # Words in braces differ by database: {now}, {epoch} (now in seconds),
 # {after}...{seconds} (a time so many seconds from now),
-# {least} (of texts or times that are not null), {differs} (unequal, null included),
+# {least} and {most} (of what is not null), {differs} (unequal, null included),
+# {texts} (those of a JSON list),
 # {among}...{locked or skip_locked}{end} (a batch of rows), {in}...{in_end} (a JSON list of ids),
 # {lines} (the rows of a JSON list: value, place) and {part}...{part_end} (a text of such a value),
 # {time} and {json} (the type of a parameter that may be null) and {never} (later than every time).
@@ -37,6 +38,8 @@ _POSTGRESQL = {
     "after": "(statement_timestamp() + (",
     "seconds": ") * interval '1 second')",
     "least": "LEAST",
+    "most": "GREATEST",
+    "texts": "SELECT jsonb_array_elements_text(%(tasks)s::jsonb)",
     "differs": "IS DISTINCT FROM",
     "among": "= ANY(ARRAY(",
     "locked": "FOR UPDATE",
@@ -58,6 +61,8 @@ _SQLITE = {
     "after": "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now', (",
     "seconds": ") || ' seconds')",
     "least": "MIN",
+    "most": "MAX",
+    "texts": "SELECT value FROM json_each(%(tasks)s)",
     "differs": "IS NOT",
     "among": "IN (",
     "locked": "",  # one writer at a time
@@ -140,6 +145,7 @@ CLAIM = _claim("= %(id)s")
 # many do the waiting work instead of standing before it.
 CLAIM_NEXT = _claim(
     "{among}SELECT id FROM tasks_run WHERE status = 'QUEUED' AND task = %(task)s"
+    f" AND NOT COALESCE({_HAS_EXPIRED}, FALSE)"
     " ORDER BY priority DESC, id LIMIT 1 {skip_locked}{end}"
 )
 
@@ -174,7 +180,8 @@ def _finish() -> Verb:
         WHEN %(status)s IN ('SCHEDULED', 'QUEUED') AND cancel_requested_at IS NOT NULL
             THEN 'CANCELED'
         WHEN %(status)s = 'SCHEDULED' AND (failures + 1 >= max_failures
-            OR (on_lost = 'park' AND {_IS_UNSURE})) THEN 'FAILED'
+            OR (on_lost = 'park' AND {_IS_UNSURE})
+            OR (%(cut_off)s AND NOT {_MAY_REPEAT})) THEN 'FAILED'
         WHEN %(status)s = 'QUEUED' AND NOT {_MAY_REPEAT} THEN 'LOST'
         ELSE %(status)s END)"""
     return Verb(
@@ -183,7 +190,8 @@ def _finish() -> Verb:
         failures = failures + CASE WHEN %(status)s IN ('FAILED', 'SCHEDULED') THEN 1 ELSE 0 END,
         ring_at = CASE {becomes} WHEN 'SCHEDULED' THEN {{after}}%(delay)s{{seconds}}
             WHEN 'QUEUED' THEN {{now}} END,
-        may_have_repeated = (may_have_repeated OR ({becomes} = 'QUEUED' AND NOT is_gated)),
+        may_have_repeated = (may_have_repeated OR (%(cut_off)s AND NOT is_gated
+            AND {becomes} IN ('QUEUED', 'SCHEDULED'))),
         result = %(result)s,
         error = CASE WHEN {becomes} IN ('FAILED', 'LOST') THEN %(error)s{{json}} END,
         finished_at = CASE WHEN {becomes} IN {_FINALS} THEN {{now}} END,
@@ -272,6 +280,26 @@ START_DUE = Verb(
     returning="id, revision",
 )
 
+# Queued runs that are not due become so: all, or those of the tasks in a JSON list.
+MAKE_DUE = Verb(
+    """UPDATE tasks_run SET ring_at = {now}
+    WHERE id {among}SELECT id FROM tasks_run WHERE status = 'QUEUED' AND ring_at > {now}
+        AND (%(tasks)s IS NULL OR task IN ({texts}))
+        ORDER BY id LIMIT %(batch)s {skip_locked}{end} AND status = 'QUEUED'""",
+    returning="id",
+)
+
+# The same for the next ones of a task with a limit, as many as may start.
+MAKE_NEXT_DUE = Verb(
+    f"""UPDATE tasks_run SET ring_at = {{now}}
+    WHERE id {{among}}SELECT id FROM tasks_run WHERE status = 'QUEUED' AND task = %(task)s
+        AND NOT COALESCE({_HAS_EXPIRED}, FALSE)
+        ORDER BY priority DESC, id LIMIT {{most}}(0, %(limit)s - (SELECT COUNT(*)
+            FROM tasks_run other WHERE other.task = %(task)s AND other.status = 'RUNNING'))
+        {{skip_locked}}{{end}} AND status = 'QUEUED'""",
+    returning="id",
+)
+
 RING = Verb(
     """UPDATE tasks_run SET rings = rings + 1, ring_at = {least}(
         {after}{least}(%(ring)s * (1 << {least}(rings, 3)), 5 * %(ring)s){seconds},
@@ -284,7 +312,7 @@ RING = Verb(
 )
 
 # A guarded effect begins: under the hold, and with a fresh lease. Begun before and not known to be
-# done, it may now happen twice, and the run says so.
+# done, it may now happen twice: the run says so, or refuses if it is to be parked.
 BEGIN_EFFECT = Verb(
     """UPDATE tasks_run SET lease_until = {after}%(lease)s{seconds},
         revision = revision + CASE WHEN NOT may_have_repeated AND """
@@ -295,8 +323,8 @@ BEGIN_EFFECT = Verb(
     + """)
     WHERE """
     + _HELD
-    + """ AND NOT EXISTS (SELECT 1 FROM tasks_effect
-        WHERE run_id = %(id)s AND key = %(key)s AND done_at IS NOT NULL)""",
+    + """ AND NOT EXISTS (SELECT 1 FROM tasks_effect WHERE run_id = %(id)s AND key = %(key)s
+        AND (done_at IS NOT NULL OR tasks_run.on_lost = 'park'))""",
     (
         """INSERT INTO tasks_effect (run_id, key, attempt, begun_at)
         SELECT id, %(key)s, attempt, {now} FROM u WHERE TRUE

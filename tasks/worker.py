@@ -1,8 +1,8 @@
 """The worker: registers each task with Celery under its own name, and takes its leave in order."""
 
 import logging
-import math
 import os
+import secrets
 import signal
 import socket
 import threading
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]
 from billiard.exceptions import WorkerLostError
-from billiard.process import active_children
+from billiard.process import active_children, current_process
 from celery import Celery, signals
 from celery.worker import state
 from celery.worker.request import Request
@@ -27,13 +27,17 @@ from tasks.registry import REGISTRY, Task
 log = logging.getLogger("downbeat.worker")
 
 EXIT_CHILD = 75
-LIMIT_SLACK_SECONDS = 10  # Celery's own limit is for a child that cannot even end itself
+EXIT_DEAF = 70  # the worker heard of no work though there was some
 LEAVE_SECONDS = 2.0  # after the last run was given back
 
 
+# Two containers may have the same host name and the same process ids.
+_LIFE = secrets.token_hex(2)
+
+
 def process_name(pid: int) -> str:
-    """How a process of this machine is called in an attempt."""
-    return f"{socket.gethostname()}:{pid}"
+    """How a process of this worker is called in an attempt; made before the children are forked."""
+    return f"{socket.gethostname()}:{pid}-{_LIFE}"
 
 
 def install(app: Celery, queues: Iterable[str]) -> Housekeeper:
@@ -50,12 +54,15 @@ def install(app: Celery, queues: Iterable[str]) -> Housekeeper:
 
 def _register(app: Celery, task: Task) -> None:
     def perform(run_id: str) -> None:
-        executor.perform(task, UUID(run_id), process_name(os.getpid()), _end_child)
+        executor.perform(task, UUID(run_id), process_name(os.getpid()), _end_child, _place())
 
-    options: dict[str, Any] = {"Request": f"{__name__}:{RunRequest.__name__}"}
-    if task.options.time_limit is not None:
-        options["time_limit"] = math.ceil(task.options.time_limit) + LIMIT_SLACK_SECONDS
-    app.task(name=task.name, ignore_result=True, **options)(perform)  # type: ignore[no-untyped-call]
+    request = f"{__name__}:{RunRequest.__name__}"
+    app.task(name=task.name, ignore_result=True, Request=request)(perform)
+
+
+def _place() -> int:
+    """This child's place in the pool, from 0; its successor after a death gets the same one."""
+    return getattr(current_process(), "index", 0)
 
 
 def _end_child() -> None:
@@ -73,18 +80,9 @@ class RunRequest(Request):
         error = exc_info.exception
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
-        if isinstance(error, WorkerLostError):
-            self._tell_loss("Its process died.")
+        if isinstance(error, WorkerLostError) and self.worker_pid and self.house is not None:
+            self.house.lost(process_name(int(self.worker_pid)), "Its process died.")
         return done
-
-    def on_timeout(self, soft: bool, timeout: float) -> None:
-        super().on_timeout(soft, timeout)
-        if not soft:
-            self._tell_loss(f"Its process was ended {timeout:g} s after the start.")
-
-    def _tell_loss(self, message: str) -> None:
-        if self.worker_pid is not None and self.house is not None:
-            self.house.lost(process_name(int(self.worker_pid)), message)
 
 
 def _follow(house: Housekeeper) -> None:
@@ -99,22 +97,34 @@ def _follow(house: Housekeeper) -> None:
             target=notifier.listen, args=(BOARD.hear_cancel, over), name="ear", daemon=True
         ).start()
 
+    @signals.worker_process_init.connect(weak=False)
+    def born(**_: Any) -> None:
+        # A signal to the whole group is the main process's to answer: here it would fail the run.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        BOARD.watch(_place(), None)  # the one before in this place may have been killed
+
+    @signals.task_unknown.connect(weak=False)
+    def unknown(name: str, id: str, **_: Any) -> None:
+        house.hand_back(UUID(id))
+
     @signals.worker_shutting_down.connect(weak=False)
     def leaving(**_: Any) -> None:
+        if BOARD.release_at is not None:
+            return  # asked already: the first word holds
         BOARD.release_after(settings.SHUTDOWN_SECONDS)
         over.set()
         house.leave()
         # The runs are given back by then, so nothing is lost by going, whoever still clings.
         patience = settings.SHUTDOWN_SECONDS + RELEASE_GRACE_SECONDS + LEAVE_SECONDS
-        timer = threading.Timer(patience, _go)
+        timer = threading.Timer(patience, _go, [EXIT_DEAF if house.is_deaf else 0])
         timer.daemon = True
         timer.start()
 
 
-def _go() -> None:
+def _go(code: int) -> None:
     for child in active_children():
         if child.pid is not None:
             os.kill(child.pid, signal.SIGKILL)
     log.warning("Some task did not stop in time; its run was given back.")
     logging.shutdown()
-    os._exit(0)
+    os._exit(code)

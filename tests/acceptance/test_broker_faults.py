@@ -128,7 +128,7 @@ def test_a_hundred_doubled_knocks_are_one_attempt(own_stack: Stack, tmp_path: Pa
     with running(own_stack, **with_jobs(tmp_path)) as service:
         client = Client(service)
         ledger = tmp_path / "ledger"
-        run = begin(client, "sleepAWhile", seconds=1, ledger=str(ledger))
+        run = begin(client, "sleepAWhile", seconds=5, ledger=str(ledger))
         key = service.manage("shell", "-c", ONE_KEY).split()[-1]
         knock_again(service, key, times=100)
         until_status(client, run, "SUCCEEDED")

@@ -16,7 +16,7 @@ from tasks.submission import RunOptions
 ERROR = {"code": "BROKEN", "message": "It broke.", "retryable": True}
 RETRY = Ending(Status.SCHEDULED, Outcome.FAILED, error=ERROR, delay=30)
 FAILURE = Ending(Status.FAILED, Outcome.FAILED, error=ERROR)
-RELEASE = Ending(Status.QUEUED, Outcome.RELEASED, error=ERROR)
+RELEASE = Ending(Status.QUEUED, Outcome.RELEASED, error=ERROR, cut_off=True)
 SUCCESS = Ending(Status.SUCCEEDED, Outcome.SUCCEEDED)
 CANCELED = Ending(Status.CANCELED, Outcome.CANCELED)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
 from django.db.models.functions import Now
 from django.utils import timezone
 from pytest_django import Settings
@@ -191,3 +191,19 @@ def test_a_storage_that_fails_stops_neither_ring_nor_later_pruning(
     steady.tick()
     steady.tick()
     assert len(tries) == 2
+
+
+@pytest.mark.parametrize("error", [IntegrityError("protected"), RuntimeError("botocore")])
+def test_what_pruning_meets_changes_nothing_for_the_rest(
+    monkeypatch: pytest.MonkeyPatch, broker_answers: list[int], error: Exception
+) -> None:
+    def fail() -> int:
+        raise error
+
+    monkeypatch.setattr(retention, "prune_some", fail)
+    steady = Conductor()
+    storm = steady._storm
+    for _ in range(3):
+        steady.tick()
+    assert steady._storm is storm
+    assert len(broker_answers) == 1

@@ -1,5 +1,6 @@
 """Effects: exactly once in this database, and never twice outside without a word of it."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -153,6 +154,75 @@ def test_an_effect_begun_again_says_so(viewer: Viewer, declare: Callable[..., Ta
     assert run.may_have_repeated is True
     assert run.revision == before.revision + 2  # the claim, and this word
     assert Effect.objects.get().attempt == 2
+
+
+def test_a_parked_effect_that_is_unsure_is_not_begun_again_in_the_same_attempt(
+    viewer: Viewer, declare: Callable[..., Task]
+) -> None:
+    calls: list[str] = []
+
+    def charge(ctx: Context) -> None:
+        """Charge, stubbornly."""
+
+        def act(key: str) -> None:
+            calls.append(key)
+            raise TimeoutError
+
+        for _ in range(3):
+            with contextlib.suppress(TimeoutError):
+                ctx.effect("charge", act)
+
+    run = perform(viewer, declare(charge, "park", effects="gated"))
+    assert len(calls) == 1
+    assert run.error is not None
+    assert (run.status, run.error["code"]) == ("FAILED", "EFFECT_UNSURE")
+
+
+def test_an_effect_that_a_zombie_completes_meanwhile_is_given_to_the_next_attempt(
+    viewer: Viewer,
+) -> None:
+    run = start(viewer)
+    zombie = hold(run)
+    effects.begin(zombie, "charge")
+    let_lease_pass(run)
+    runs.recover()
+    runs.start_due()
+    second = hold(run)
+    assert effects.done(second, "charge") is None
+    effects.complete(zombie, "charge", 7)
+    found = effects.begin(second, "charge")
+    assert found is not None
+    assert found.value == 7
+
+
+@pytest.mark.parametrize("verb", ["release", "lose"])
+def test_an_effect_that_begins_in_the_same_moment_is_not_missed(
+    viewer: Viewer, declare: Callable[..., Task], verb: str
+) -> None:
+    """The run's row is locked by the beginning effect when its ending comes."""
+    run = start(viewer, declare(pay, "park", effects="gated"))
+    held = hold(run)
+    begun, over = threading.Event(), threading.Event()
+
+    def act() -> None:
+        try:
+            with transaction.atomic():
+                effects.begin(held, "charge")
+                begun.set()
+                over.wait(0.5)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    assert begun.wait(5)
+    if verb == "release":
+        runs.finish(held, RELEASE)
+    else:
+        runs.lose(held, "It died.")
+    over.set()
+    thread.join()
+    assert fresh(run).status == "LOST"
 
 
 def test_an_effect_that_surely_did_not_happen_is_withdrawn(

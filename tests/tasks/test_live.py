@@ -1,10 +1,13 @@
 """A held run hears of what it must stop for, and is stopped when it does not listen."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.viewer import Viewer
@@ -13,7 +16,7 @@ from tasks.board import BOARD, Board
 from tasks.context import LogLine
 from tasks.models import Attempt, Run
 from tasks.registry import Task
-from tasks.status import Level
+from tasks.status import Level, Status
 from tests.tasks.holding import by, kinds, outcomes
 from tests.tasks.performing import never, perform
 
@@ -137,9 +140,22 @@ def test_at_shutdown_a_deaf_run_is_given_back_too(
     assert (run.status, outcomes(run)) == ("QUEUED", ["RELEASED"])
 
 
-@pytest.mark.parametrize(("on_lost", "status"), [("rerun", "SCHEDULED"), ("park", "FAILED")])
+@pytest.mark.parametrize(
+    ("on_lost", "kind", "status", "repeated"),
+    [
+        ("rerun", "free", "SCHEDULED", True),
+        ("rerun", "gated", "SCHEDULED", False),
+        ("park", "gated", "SCHEDULED", False),
+        ("park", "free", "FAILED", False),
+    ],
+)
 def test_a_hard_time_limit_ends_the_process(
-    viewer: Viewer, declare: Callable[..., Task], on_lost: str, status: str
+    viewer: Viewer,
+    declare: Callable[..., Task],
+    on_lost: str,
+    kind: str,
+    status: str,
+    repeated: bool,
 ) -> None:
     ended = threading.Event()
 
@@ -147,11 +163,58 @@ def test_a_hard_time_limit_ends_the_process(
         """Work."""
         assert ended.wait(10)
 
-    run = perform(viewer, declare(work, on_lost, time_limit=0.3), ended.set)
+    run = perform(viewer, declare(work, on_lost, effects=kind, time_limit=0.3), ended.set)
     error = Attempt.objects.get().error
     assert error is not None
     assert (run.status, error["code"]) == (status, "TIME_LIMIT")
-    assert run.failures == 1
+    assert (run.failures, run.may_have_repeated) == (1, repeated)
+
+
+def test_a_function_that_is_over_is_not_ended_while_its_result_waits_for_the_database(
+    viewer: Viewer, declare: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = runs.finish
+
+    def slowly(*given: Any) -> Status | None:
+        time.sleep(1)
+        return finish(*given)
+
+    monkeypatch.setattr(runs, "finish", slowly)
+
+    def work(ctx: Context) -> None:
+        """Work."""
+
+    assert perform(viewer, declare(work, time_limit=0.3), never).status == "SUCCEEDED"
+
+
+def test_the_main_process_is_told_of_a_deadline_for_as_long_as_the_function_runs(
+    viewer: Viewer, declare: Callable[..., Task], board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LIMIT_SLACK_SECONDS", -4.5)
+    seen: list[list[int]] = []
+
+    def work(ctx: Context) -> None:
+        """Work."""
+        seen.append(board.overdue())
+        time.sleep(0.6)
+        seen.append(board.overdue())
+
+    perform(viewer, declare(work, time_limit=5))
+    assert seen == [[], [os.getpid()]]
+    assert board.overdue() == []
+
+
+def test_who_leaves_takes_no_run(
+    viewer: Viewer, declare: Callable[..., Task], board: Board
+) -> None:
+    def work(ctx: Context) -> None:
+        """Work."""
+
+    board.release_after(0)
+    run = perform(viewer, declare(work))
+    assert (run.status, run.attempt) == ("QUEUED", 0)
+    assert run.ring_at is not None
+    assert run.ring_at <= timezone.now()
 
 
 def test_a_soft_time_limit_is_raised_even_out_of_a_sleep(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -117,6 +118,12 @@ def test_a_task_chooses_its_wait(viewer: Viewer, declare: Callable[..., Task]) -
     run = perform(viewer, declare(fails_with(Retry(in_seconds=500))))
     assert run.ring_at is not None
     assert abs((run.ring_at - timezone.now()).total_seconds() - 500) < 10
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1, "soon", timedelta(1)])
+def test_a_wait_that_is_none_is_the_authors_mistake(seconds: Any) -> None:
+    with pytest.raises(ValueError, match="number of seconds"):
+        Retry(in_seconds=seconds)
 
 
 def test_the_wait_doubles_give_or_take_a_quarter_up_to_ten_minutes(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.viewer import Viewer
@@ -154,7 +155,7 @@ def test_a_priority_has_its_own_queue_and_its_own_ring(
     assert broker.Knock.of(high).queue == "downbeat.reports.high"
     assert broker.Knock.of(start(viewer, task)).queue == "downbeat.reports"
     assert broker.Knock.of(start(viewer)).queue == "downbeat.default"
-    runs.make_all_due()
+    runs.make_due()
     for priority in sorted(Priority, reverse=True):
         runs.ring(priority)
     assert knocks[0] == ("rank", high.pk)
@@ -253,6 +254,44 @@ def test_who_ends_a_limited_run_calls_the_next(
     executor.perform(task, urgent.pk, "host:1", never)
     executor.perform(task, later.pk, "host:1", never)
     assert [knock.run_id for knock in called] == [urgent.pk, later.pk]
+
+
+def test_a_limited_task_goes_on_after_a_death_and_past_an_expired_run(
+    viewer: Viewer, declare: Callable[..., Task]
+) -> None:
+    task = limited(declare, 2)
+    expired = start(viewer, task, priority=Priority.HIGH, expires_at=timezone.now() + SOON)
+    Run.objects.filter(pk=expired.pk).update(expires_at=timezone.now() - SOON)
+    held = hold(start(viewer, task))
+    waiting = [start(viewer, task) for _ in range(3)]
+
+    def due() -> set[UUID]:
+        return set(Run.objects.filter(ring_at__lte=Now()).values_list("pk", flat=True))
+
+    runs.make_next_due(task.name, 2)
+    assert due() == {waiting[0].pk}
+    runs.lose(held, "It died.")
+    runs.make_next_due(task.name, 2)
+    assert due() == {waiting[0].pk, waiting[1].pk, held.run_id}
+    following = runs.next_of(task.name)
+    assert following is not None
+    assert following.pk == waiting[0].pk
+    taken = runs.claim_next(by("host:1", task.name, 2))
+    assert taken is not None
+    assert taken.pk == waiting[0].pk
+
+
+def test_a_knock_that_met_a_stranger_is_tried_again_soon_but_not_without_end(
+    viewer: Viewer,
+) -> None:
+    run = start(viewer)
+    for rings, soon in ((0, True), (9, True), (10, False)):
+        late = timezone.now() + SOON
+        Run.objects.filter(pk=run.pk).update(rings=rings, ring_at=late)
+        runs.make_due_soon(run.pk)
+        ring_at = fresh(run).ring_at
+        assert ring_at is not None
+        assert (ring_at < timezone.now() + timedelta(seconds=3)) is soon
 
 
 def sole(declare: Callable[..., Task]) -> Task:

@@ -10,8 +10,6 @@ from django.core.management.base import BaseCommand, CommandError
 from tasks import worker
 from tasks.broker import app, declared_queues, queue_names
 
-EXIT_DEAF = 70
-
 
 class Command(BaseCommand):
     requires_system_checks = ()  # those of the web would load the schema, which no worker needs
@@ -41,7 +39,7 @@ class Command(BaseCommand):
             ]
         )
         if house.is_deaf:
-            sys.exit(EXIT_DEAF)
+            sys.exit(worker.EXIT_DEAF)
 
 
 def _wanted(queues: str | None) -> list[str]:
