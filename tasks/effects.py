@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from tasks import statements
+from tasks import sql, statements
 from tasks.exceptions import Failure, Fenced
 from tasks.models import Effect
 from tasks.runs import Hold
@@ -26,7 +26,7 @@ def begin(hold: Hold, key: str) -> Effect | None:
     If it had been begun before, the run says from now on that it may have repeated; a run that is
     to be parked refuses with Failure. Raises Fenced when the run is no longer held.
     """
-    begun = statements.perform(
+    begun = sql.perform(
         statements.BEGIN_EFFECT, key=key, lease=settings.LEASE_SECONDS, **hold.as_params()
     )
     if begun:
@@ -64,9 +64,7 @@ def once(hold: Hold, key: str, act: Callable[[], T]) -> T | Any:
             return row.value
         value = act()
         Effect.objects.filter(run_id=hold.run_id, key=key).update(done_at=Now(), value=value)
-        held = statements.perform(
-            statements.STILL_HELD, lease=settings.LEASE_SECONDS, **hold.as_params()
-        )
+        held = sql.perform(statements.STILL_HELD, lease=settings.LEASE_SECONDS, **hold.as_params())
         if not held:
             raise Fenced("This attempt no longer holds the run: the effect was undone.")
     return value

@@ -14,7 +14,18 @@ from pydantic import BaseModel
 from pytest_django import Settings
 
 from accounts.viewer import Viewer
-from tasks import Context, Failure, File, TimeLimit, executor, files, live, statements, submission
+from tasks import (
+    Context,
+    Failure,
+    File,
+    TimeLimit,
+    executor,
+    files,
+    live,
+    sql,
+    statements,
+    submission,
+)
 from tasks.models import File as Row
 from tasks.models import Run
 from tasks.registry import Task
@@ -204,8 +215,8 @@ def test_a_save_whose_answer_was_lost_is_kept_once(
             raise OperationalError("the connection is gone")
         return real(verb, **params)
 
-    real = statements.perform
-    monkeypatch.setattr(statements, "perform", perform_unheard)
+    real = sql.perform
+    monkeypatch.setattr(sql, "perform", perform_unheard)
     monkeypatch.setattr(live, "RETRY_SECONDS", 0.01)
     run = perform(viewer, declare(report))
     (row,) = Row.objects.all()
@@ -227,8 +238,8 @@ def test_bytes_whose_row_is_there_are_not_removed_when_the_answer_is_cut_off(
             raise TimeLimit("too long")
         return done
 
-    real = statements.perform
-    monkeypatch.setattr(statements, "perform", perform_cut_off)
+    real = sql.perform
+    monkeypatch.setattr(sql, "perform", perform_cut_off)
     perform(viewer, declare(report, retries=0))
     assert (Row.objects.count(), stored()) == (1, [BYTES])
 

@@ -1,0 +1,143 @@
+"""How a verb of tasks.statements is performed: the same text for SQLite and PostgreSQL.
+
+On PostgreSQL the change and all that follows it are one statement and one round trip; SQLite runs
+the parts in one IMMEDIATE transaction. The clock is always the database's, taken once per
+statement, so no machine's own clock decides anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.db import OperationalError, connection, transaction
+
+from tasks.models import Run
+
+
+@dataclass(frozen=True)
+class Verb:
+    """`change` is an INSERT or UPDATE of tasks_run; each of `then` selects from `u`."""
+
+    change: str
+    then: tuple[str, ...] = ()
+    returning: str = "*"
+
+
+# Words in braces differ by database: {now}, {epoch} (now in seconds),
+# {after}...{seconds} (a time so many seconds from now),
+# {least} and {most} (of what is not null), {differs} (unequal, null included),
+# {texts} (those of a JSON list),
+# {among}...{locked or skip_locked}{end} (a batch of rows), {in}...{in_end} (a JSON list of ids),
+# {lines} (the rows of a JSON list: value, place) and {part}...{part_end} (a text of such a value),
+# {time} and {json} (the type of a parameter that may be null) and {never} (later than every time).
+_POSTGRESQL = {
+    "now": "statement_timestamp()",  # not clock_timestamp(): volatile, so no index bound
+    "epoch": "extract(epoch from statement_timestamp())",
+    "after": "(statement_timestamp() + (",
+    "seconds": ") * interval '1 second')",
+    "least": "LEAST",
+    "most": "GREATEST",
+    "texts": "SELECT jsonb_array_elements_text(%(tasks)s::jsonb)",
+    "differs": "IS DISTINCT FROM",
+    "among": "= ANY(ARRAY(",
+    "locked": "FOR UPDATE",
+    "skip_locked": "FOR UPDATE SKIP LOCKED",
+    "end": "))",
+    "in": "= ANY(ARRAY(SELECT jsonb_array_elements_text(",
+    "in_end": "::jsonb)::uuid))",
+    "lines": "jsonb_array_elements(%(lines)s::jsonb) WITH ORDINALITY AS line(value, place)",
+    "part": "(line.value ->> ",
+    "part_end": ")",
+    "time": "::timestamptz",
+    "json": "::jsonb",
+    "never": "'infinity'::timestamptz",
+}
+_SQLITE = {
+    # Six digits of fraction, as Django writes them: times are compared as texts.
+    "now": "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now')",
+    "epoch": "(julianday('now') - 2440587.5) * 86400",
+    "after": "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now', (",
+    "seconds": ") || ' seconds')",
+    "least": "MIN",
+    "most": "MAX",
+    "texts": "SELECT value FROM json_each(%(tasks)s)",
+    "differs": "IS NOT",
+    "among": "IN (",
+    "locked": "",  # one writer at a time
+    "skip_locked": "",
+    "end": ")",
+    "in": "IN (SELECT value FROM json_each(",
+    "in_end": "))",
+    "lines": "(SELECT value, key + 1 AS place FROM json_each(%(lines)s)) AS line",
+    "part": "json_extract(line.value, '$.' || ",
+    "part_end": ")",
+    "time": "",
+    "json": "",
+    "never": "'9999'",
+}
+
+
+def perform(verb: Verb, **params: Any) -> list[Run]:
+    """Carry the verb out at once and entirely; the changed runs, as they now stand.
+
+    Tried once more when the database gave way to somebody else (a deadlock, a lock that was not
+    to be had in time), unless a transaction around it has been spoilt by that.
+    """
+    values = {name: _adapt(name, value) for name, value in params.items()}
+    change, *then = _spelled(verb, connection.vendor)
+    try:
+        return _execute(change, then, values)
+    except OperationalError as error:
+        if connection.in_atomic_block or not _gave_way(error):
+            raise
+    return _execute(change, then, values)
+
+
+def _execute(change: str, then: Sequence[str], values: dict[str, Any]) -> list[Run]:
+    if connection.vendor == "postgresql":
+        return list(Run.objects.raw(change, values))
+    with transaction.atomic():
+        changed = list(Run.objects.raw(change, values))
+        with connection.cursor() as cursor:
+            for run in changed:
+                for statement in then:
+                    cursor.execute(statement, {**values, "changed": run.pk.hex})
+    return changed
+
+
+def ask(question: str, **params: Any) -> tuple[Any, ...]:
+    """The one row that answers a question in the words of above."""
+    words = _POSTGRESQL if connection.vendor == "postgresql" else _SQLITE
+    with connection.cursor() as cursor:
+        cursor.execute(question.format_map(words), params)
+        row: tuple[Any, ...] = cursor.fetchone()
+    return row
+
+
+def _gave_way(error: OperationalError) -> bool:
+    """Deadlock (40P01), lock timeout (55P03), or SQLite's busy: nothing was written."""
+    code = getattr(error.__cause__, "sqlstate", None)
+    return code in ("40P01", "55P03") or "database is locked" in str(error)
+
+
+@cache
+def _spelled(verb: Verb, vendor: str) -> tuple[str, ...]:
+    """The verb in the database's own words: one statement, or the change and what follows it."""
+    change = f"{verb.change} RETURNING {verb.returning}"
+    if vendor == "postgresql":
+        parts = [f"u AS ({change})", *(f"t{n} AS ({then})" for n, then in enumerate(verb.then))]
+        return (f"WITH {', '.join(parts)} SELECT * FROM u".format_map(_POSTGRESQL),)
+    row = "WITH u AS (SELECT * FROM tasks_run WHERE id = %(changed)s) "
+    return tuple(text.format_map(_SQLITE) for text in (change, *(row + t for t in verb.then)))
+
+
+@cache
+def _columns() -> Mapping[str, Any]:
+    return {field.attname: field for field in Run._meta.concrete_fields}
+
+
+def _adapt(name: str, value: Any) -> Any:
+    """The value as the column of this name stores it; other names are plain."""
+    field = _columns().get(name)
+    return value if field is None else field.get_db_prep_save(value, connection)
