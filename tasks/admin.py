@@ -56,4 +56,4 @@ class FileAdmin(ReadOnlyAdmin):
 
 @admin.register(Worker)
 class WorkerAdmin(ReadOnlyAdmin):
-    list_display = ("name", "started_at", "heartbeat_at")
+    list_display = ("name", "slots", "busy", "claimed_at", "started_at", "heartbeat_at")
