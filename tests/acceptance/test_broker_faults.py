@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
@@ -28,16 +29,38 @@ PAGE = """query($after: String) { runs(first: 100, after: $after) {
 
 @contextmanager
 def no_worker(service: Service) -> Iterator[None]:
-    """The worker's processes stand still meanwhile."""
+    """The worker's processes stand still meanwhile, and none of them in a transaction."""
     main = service.part("worker").pid
     family = [main, *(p.pid for p in service.processes() if p.parent == main)]
-    for pid in family:
-        os.kill(pid, signal.SIGSTOP)
+    to_all(family, signal.SIGSTOP)
+    while not is_writable(service):
+        to_all(family, signal.SIGCONT)
+        time.sleep(0.05)
+        to_all(family, signal.SIGSTOP)
     try:
         yield
     finally:
-        for pid in family:
-            os.kill(pid, signal.SIGCONT)
+        to_all(family, signal.SIGCONT)
+
+
+def to_all(pids: list[int], number: int) -> None:
+    for pid in pids:
+        os.kill(pid, number)
+
+
+def is_writable(service: Service) -> bool:
+    """Whether nobody has SQLite's one write lock; PostgreSQL has none."""
+    if "DATABASE_URL" in service.env:
+        return True
+    connection = sqlite3.connect(service.home / "db.sqlite3", timeout=0.2)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        connection.close()
+    return True
 
 
 def start_many(client: Client, count: int = RUNS) -> None:

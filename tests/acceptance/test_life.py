@@ -106,10 +106,10 @@ def test_a_run_that_nobody_takes_expires_and_says_so(client: Client, ledger: Pat
     run = begin(client, "sleepAWhile", options, seconds=0, ledger=str(ledger))
     refused = client.ask(CANCEL, id=run)["cancelRun"]
     assert refused["errors"] == []
-    short = {"expiresAt": soon(1.5)}
     stuck = [begin(client, "sleepDeaf", seconds=4, ledger=str(ledger)) for _ in range(2)]
     for each in stuck:
         until_status(client, each, "RUNNING")
+    short = {"expiresAt": soon(1.5)}
     late = begin(client, "sleepAWhile", short, seconds=0, ledger=str(ledger))
     assert client.finished(late)["status"] == "EXPIRED"
     assert lines(ledger) != []
