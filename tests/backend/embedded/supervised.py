@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from backend.embedded.supervisor import Part
@@ -103,5 +103,6 @@ def supervised(*parts: tuple[str, str] | tuple[str, str, bool]) -> Iterator[Supe
         yield running
     finally:
         for row in running.alive():
-            os.kill(row.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has just ended by itself
+                os.kill(row.pid, signal.SIGKILL)
         running.process.wait()
