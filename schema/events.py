@@ -17,7 +17,7 @@ from schema.pages import Cut, Order, Page, PageInfo
 from schema.scalars import DateTime
 from tasks import models
 
-BY_NUMBER = Order("number", to_number)
+BY_NUMBER = Order("events", "number", to_number)
 
 
 class Event(DjangoObjectType):

@@ -17,7 +17,6 @@ from schema.limits import DEFAULT_PAGE, PAGE_SIZE
 M = TypeVar("M", bound=Model)
 
 COUNT_AT_MOST = 10_000
-_CURSOR = "after:"
 
 
 class PageInfo(graphene.ObjectType):
@@ -35,8 +34,12 @@ class PageInfo(graphene.ObjectType):
 
 @dataclass(frozen=True)
 class Order:
-    """By which unique column a list is ordered, and how a cursor's text is read as its value."""
+    """By which unique column a list is ordered, and how a cursor's text is read as its value.
 
+    `name` is the list's: a cursor of another list is refused, for it would lead anywhere.
+    """
+
+    name: str
     column: str
     read: Callable[[str], Any]  # ValueError for what is no such value
     is_descending: bool = False
@@ -53,8 +56,8 @@ class Order:
         return Q(**{f"{self.column}__{side}{'e' if or_is else ''}": value})
 
 
-NEWEST_FIRST = Order("id", UUID, is_descending=True)
-OLDEST_FIRST = Order("id", UUID)
+RUNS = Order("runs", "id", UUID, is_descending=True)  # the newest first
+FILES = Order("files", "id", UUID)
 
 
 @dataclass(frozen=True)
@@ -191,7 +194,7 @@ class Page(Generic[M]):
         return count if count <= COUNT_AT_MOST else None
 
     def _cursor(self, node: M) -> str:
-        return to_cursor(getattr(node, self._cut.order.column))
+        return to_cursor(getattr(node, self._cut.order.column), self._cut.order)
 
 
 def _size(first: int | None, last: int | None) -> int:
@@ -203,17 +206,18 @@ def _size(first: int | None, last: int | None) -> int:
     return size
 
 
-def to_cursor(value: object) -> str:
-    return base64.urlsafe_b64encode(f"{_CURSOR}{value}".encode()).decode("ascii")
+def to_cursor(value: object, order: Order) -> str:
+    return base64.urlsafe_b64encode(f"{order.name}:{value}".encode()).decode("ascii")
 
 
 def from_cursor(cursor: str, order: Order) -> Any:
     """The value in a cursor, or BAD_USER_INPUT: a wrong cursor is never page 1."""
     with suppress(ValueError):  # of base64, ASCII and the value alike
         text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
-        if text.startswith(_CURSOR):
-            return order.read(text.removeprefix(_CURSOR))
-    raise bad_user_input("This is no cursor of ours: use one from pageInfo or an edge.")
+        name, _, value = text.partition(":")
+        if name == order.name:
+            return order.read(value)
+    raise bad_user_input("This is no cursor of this list: use one from its pageInfo or an edge.")
 
 
 def arguments(*, backward: bool = True) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from schema.errors import bad_user_input
 from schema.filters import RunFilter, filtered
 from schema.ids import from_global_id, key_of, to_number, to_uuid
 from schema.limits import PAGE_SIZE
-from schema.pages import NEWEST_FIRST, Cut, Page, Rows, arguments
+from schema.pages import RUNS, Cut, Page, Rows, arguments
 from schema.run import Run, RunConnection, show
 from schema.scalars import BigInt
 from schema.selection import selects
@@ -96,7 +96,7 @@ class Query(graphene.ObjectType):
             rows = filtered(models.Run.objects.visible_to(info.context.signed_in), filter or {})
         except Refused as refused:
             raise bad_user_input(str(refused)) from None
-        found = Page(Rows(_light(rows, info, *_NODES)), Cut.of(NEWEST_FIRST, **page))
+        found = Page(Rows(_light(rows, info, *_NODES)), Cut.of(RUNS, **page))
         show(info, found.nodes)
         return found
 

@@ -7,7 +7,7 @@ import graphene
 
 from schema.core import File
 from schema.grouped import RunRows
-from schema.pages import OLDEST_FIRST, Cut, Page, PageInfo
+from schema.pages import FILES, Cut, Page, PageInfo
 from tasks import models
 
 
@@ -36,4 +36,4 @@ class FileConnection(graphene.ObjectType):
 def files_of(info: Any, run_id: UUID, page: dict[str, Any]) -> Page[models.File]:
     """A page of the files that the run saved, as far as the viewer may see them."""
     rows = models.File.objects.visible_to(info.context.signed_in)
-    return Page(RunRows(info.context, run_id, "files", rows), Cut.of(OLDEST_FIRST, **page))
+    return Page(RunRows(info.context, run_id, "files", rows), Cut.of(FILES, **page))

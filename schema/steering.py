@@ -7,7 +7,7 @@ from uuid import UUID
 import graphene
 from django.db.models import QuerySet
 
-from accounts.viewer import RUNS_CANCEL, Viewer
+from accounts.viewer import RUNS_CANCEL, RUNS_READ, Viewer
 from schema.core import UserError, user_error
 from schema.filters import RunFilter, filtered
 from schema.ids import key_of
@@ -54,7 +54,7 @@ class RerunPayload(graphene.ObjectType):
 
 def _cancel_run(root: Any, info: Any, id: str) -> dict[str, Any]:
     viewer, key = info.context.signed_in, key_of(id, "Run")
-    if not viewer.may(RUNS_CANCEL):
+    if not _may_cancel(viewer):
         return {"run": None, "errors": [_forbidden()]}
     seen = models.Run.objects.visible_to(viewer).filter(pk=key).first() if key else None
     if seen is not None and not seen.is_final:
@@ -68,7 +68,7 @@ def _cancel_run(root: Any, info: Any, id: str) -> dict[str, Any]:
 
 def _cancel_runs(root: Any, info: Any, filter: Any) -> dict[str, Any]:
     viewer = info.context.signed_in
-    if not viewer.may(RUNS_CANCEL):
+    if not _may_cancel(viewer):
         return {"items": [], "errors": [_forbidden()]}
     try:
         matching = filtered(models.Run.objects.visible_to(viewer), filter)
@@ -102,14 +102,21 @@ def _problem(message: str, code: RefusalCode) -> UserError:
     return user_error(Problem(message, code, ("id",)))
 
 
+def _may_cancel(viewer: Viewer) -> bool:
+    """Whether the credential may; what cannot be read cannot be canceled by its id or filter."""
+    return viewer.may(RUNS_CANCEL) and viewer.may(RUNS_READ)
+
+
 def _forbidden() -> UserError:
-    return user_error(Problem("This token may not cancel runs.", RefusalCode.FORBIDDEN))
+    message = f"This token may not cancel runs: that takes {RUNS_CANCEL} and {RUNS_READ}."
+    return user_error(Problem(message, RefusalCode.FORBIDDEN))
 
 
 def _rerun(root: Any, info: Any, id: str, options: Any = None) -> dict[str, Any]:
     key = key_of(id, "Run")
 
     def ask(viewer: Viewer) -> submission.Submitted:
+        submission.check_may_rerun(viewer)
         if key is None:
             problem = Problem("There is no such run.", RefusalCode.NOT_FOUND, ("id",))
             raise Refused([problem])

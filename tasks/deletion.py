@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from accounts.viewer import RUNS_DELETE, Viewer
+from accounts.viewer import RUNS_DELETE, RUNS_READ, Viewer
 from tasks import files
 from tasks.exceptions import Problem, RefusalCode, Refused
 from tasks.models import File, Run
@@ -91,8 +91,8 @@ def remove_runs(run_ids: Sequence[UUID]) -> Deleted:
 
 def check_may_delete(viewer: Viewer) -> None:
     """Refused with FORBIDDEN unless the credential has the scope."""
-    if not viewer.may(RUNS_DELETE):
-        message = f"This token may not delete: it lacks the scope {RUNS_DELETE}."
+    if not (viewer.may(RUNS_DELETE) and viewer.may(RUNS_READ)):
+        message = f"This token may not delete: that takes {RUNS_DELETE} and {RUNS_READ}."
         raise Refused([Problem(message, RefusalCode.FORBIDDEN)])
 
 

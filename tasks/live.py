@@ -220,7 +220,7 @@ class LiveRun:
         with self._ending:
             if self._has_returned:
                 return
-            log.error("%s %s: its process ends.", self.hold.run_id, why)
+            log.warning("%s %s: its process ends.", self.hold.run_id, why)
             try:
                 if ending is not None:
                     until_answered(lambda: runs.finish(self.hold, ending, self.progress))

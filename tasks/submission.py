@@ -140,7 +140,16 @@ def _outline(run: Run) -> Run:
         *("id", "owner_id", "task", "input", "idempotency_key", "created_at", "run_at"),
         *("expires_at", "tags", "priority", "rerun_of"),
     )
-    return Run(status=Status.QUEUED.value, **{name: getattr(run, name) for name in known})
+    is_ahead = run.run_at is not None and run.run_at > timezone.now()
+    status = Status.SCHEDULED if is_ahead else Status.QUEUED
+    return Run(status=status.value, **{name: getattr(run, name) for name in known})
+
+
+def check_may_rerun(viewer: Viewer) -> None:
+    """Refused with FORBIDDEN unless the credential may start tasks and read the first run."""
+    if not (viewer.may(TASKS_START) and viewer.may(RUNS_READ)):
+        message = f"This token may not rerun: that takes {TASKS_START} and {RUNS_READ}."
+        raise Refused([Problem(message, RefusalCode.FORBIDDEN)])
 
 
 def rerun(viewer: Viewer, run_id: UUID, options: RunOptions | None = None) -> Submitted:
@@ -149,6 +158,7 @@ def rerun(viewer: Viewer, run_id: UUID, options: RunOptions | None = None) -> Su
     Tags and priority are those of the first run unless the options name others. Raises Refused as
     `submit` does, and NOT_FOUND, RUN_NOT_FINAL, TASK_RETIRED.
     """
+    check_may_rerun(viewer)
     run = Run.objects.visible_to(viewer).filter(pk=run_id).first()
     if run is None:
         raise _refused("There is no such run.", RefusalCode.NOT_FOUND, "id")

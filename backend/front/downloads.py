@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from backend.front.ranges import Unsatisfiable, wanted_range
@@ -29,6 +30,7 @@ class PartResponse(HttpResponse):
         self.headers["Content-Length"] = str(part.length)
 
 
+@csrf_exempt  # nothing is written here, and so another method gets its 405
 @require_http_methods(["GET", "HEAD", "OPTIONS"])
 def download(request: HttpRequest, file_id: str) -> HttpResponseBase:
     """The file, whole or in part, for whoever has a signed URL."""
@@ -54,6 +56,9 @@ def _response(request: HttpRequest, file: File, storage_name: str) -> HttpRespon
     # A range is defined for GET alone.
     header = request.headers.get("range") if request.method == "GET" else None
     if_range = request.headers.get("if-range")
+    # Preconditions come before the range (RFC 9110, section 13.2.2).
+    if (answer := get_conditional_response(request, etag=etag)) is not None:
+        return _harmless(answer, etag)
     response: HttpResponse
     try:
         part = wanted_range(header, file.size, etag=etag, if_range=if_range)
@@ -70,9 +75,13 @@ def _response(request: HttpRequest, file: File, storage_name: str) -> HttpRespon
         if part is not None:
             response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
         response.headers["Content-Disposition"] = str(content_disposition_header(True, file.name))
+    return _harmless(response, etag)
+
+
+def _harmless(response: HttpResponse, etag: str) -> HttpResponse:
     for name, value in {**HARMLESS, "Accept-Ranges": "bytes", "ETag": etag}.items():
         response.headers[name] = value
-    return get_conditional_response(request, etag=etag, response=response) or response
+    return response
 
 
 def _error(status: int, code: str, message: str) -> JsonResponse:

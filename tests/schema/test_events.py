@@ -7,8 +7,9 @@ from uuid import uuid4
 import pytest
 
 from accounts.viewer import TASKS_START, Viewer
+from schema.events import BY_NUMBER
 from schema.ids import to_global_id
-from schema.pages import to_cursor
+from schema.pages import RUNS, to_cursor
 from tasks import runs
 from tasks.context import LogLine
 from tasks.models import Event, Run
@@ -81,12 +82,12 @@ def test_pages_of_events_walk_forward_and_backward(viewer: Viewer, ask: Ask, tol
 def test_both_cursors_bound_a_page_and_it_says_what_lies_around_it(
     viewer: Viewer, ask: Ask, told: Run
 ) -> None:
-    page = events(ask, viewer, told, after=to_cursor(2), before=to_cursor(5))
+    page = events(ask, viewer, told, after=to_cursor(2, BY_NUMBER), before=to_cursor(5, BY_NUMBER))
     assert messages(page) == ["debug", "info"]
     assert (page["pageInfo"]["hasPreviousPage"], page["pageInfo"]["hasNextPage"]) == (True, True)
     page = events(ask, viewer, told, first=0)
     assert (page["nodes"], page["pageInfo"]["hasNextPage"]) == ([], True)
-    page = events(ask, viewer, told, after=to_cursor(6))
+    page = events(ask, viewer, told, after=to_cursor(6, BY_NUMBER))
     assert (page["nodes"], page["pageInfo"]["hasPreviousPage"]) == ([], True)
 
 
@@ -116,7 +117,7 @@ def test_a_filter_hides_kinds_and_less_serious_log_lines(
 
 def test_what_precedes_a_page_is_judged_by_the_filter(viewer: Viewer, ask: Ask, told: Run) -> None:
     errors = {"kinds": ["LOGGED"], "minLevel": "ERROR"}
-    page = events(ask, viewer, told, filter=errors, after=to_cursor(5))
+    page = events(ask, viewer, told, filter=errors, after=to_cursor(5, BY_NUMBER))
     assert messages(page) == ["error"]
     assert page["pageInfo"]["hasPreviousPage"] is False
 
@@ -127,11 +128,12 @@ def test_what_precedes_a_page_is_judged_by_the_filter(viewer: Viewer, ask: Ask, 
         {"first": -1},
         {"last": 101},
         {"first": 1, "last": 1},
-        {"after": to_cursor(uuid4())},
-        {"after": to_cursor(0)},
-        {"after": to_cursor("01")},
-        {"before": to_cursor(2**31)},
-        {"after": to_cursor("9" * 5_000)},
+        {"after": to_cursor(uuid4(), BY_NUMBER)},
+        {"after": to_cursor(0, BY_NUMBER)},
+        {"after": to_cursor(1, RUNS)},
+        {"after": to_cursor("01", BY_NUMBER)},
+        {"before": to_cursor(2**31, BY_NUMBER)},
+        {"after": to_cursor("9" * 5_000, BY_NUMBER)},
         {"after": ""},
     ],
 )

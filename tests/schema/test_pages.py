@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.viewer import Viewer
 from schema.filters import filtered
 from schema.ids import to_global_id
-from schema.pages import to_cursor
+from schema.pages import FILES, RUNS, to_cursor
 from tasks import runs
 from tasks.models import Run
 from tasks.status import Status
@@ -92,7 +92,8 @@ def test_twenty_is_the_default_and_zero_is_allowed(viewer: Viewer, ask: Ask) -> 
         {"after": ""},
         {"before": "ü"},
         {"after": to_global_id("Run", uuid4())},
-        {"after": to_cursor("not-a-uuid")},
+        {"after": to_cursor("not-a-uuid", RUNS)},
+        {"after": to_cursor(uuid4(), FILES)},
     ],
 )
 def test_a_bad_page_is_an_error_and_never_page_one(

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.viewer import Viewer
+from schema.events import BY_NUMBER
 from schema.pages import to_cursor
 from tasks import runs, submission
 from tasks.context import LogLine
@@ -17,6 +18,8 @@ from tasks.registry import REGISTRY
 from tasks.status import Level
 from tasks.submission import RunOptions
 from tests.schema.asking import Ask, gid, hold_of, start, upload, work
+
+SECOND = to_cursor(2, BY_NUMBER)
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -74,8 +77,14 @@ def test_events_files_and_first_runs_of_a_page_take_four_queries_however_many_ru
         ("rerunOf { events(last: 1) { nodes { kind } } } events(last: 1) { nodes { kind } }", 4),
         ("rerunOf { attempts { number } files { totalCount nodes { id } } }", 8),
         ("a: events(first: 1) { nodes { kind } } b: events(first: 2) { nodes { kind } }", 3),
-        (f'events(after: "{to_cursor(2)}") {{ pageInfo {{ hasPreviousPage hasNextPage }} }}', 3),
-        (f'events(before: "{to_cursor(2)}") {{ pageInfo {{ hasPreviousPage hasNextPage }} }}', 3),
+        (
+            f'events(after: "{SECOND}") {{ pageInfo {{ hasPreviousPage hasNextPage }} }}',
+            3,
+        ),
+        (
+            f'events(before: "{SECOND}") {{ pageInfo {{ hasPreviousPage hasNextPage }} }}',
+            3,
+        ),
         ("events { nodes { run { status inputJson } } }", 3),
         ("files { nodes { run { rerunOf { id } } } }", 3),
         ("attempts(last: 1) { number }", 2),
@@ -102,7 +111,9 @@ def test_each_run_of_a_page_has_its_own_page_of_events(viewer: Viewer, ask: Ask)
       { ...page } } } }
       fragment page on EventConnection { nodes { number }
         pageInfo { hasNextPage hasPreviousPage } }"""
-    answer = ask(query, viewer, after=to_cursor(1), before=to_cursor(7))["data"]["runs"]["nodes"]
+    answer = ask(query, viewer, after=to_cursor(1, BY_NUMBER), before=to_cursor(7, BY_NUMBER))[
+        "data"
+    ]["runs"]["nodes"]
 
     def page(numbers: list[int], *, previous: bool, following: bool) -> dict[str, Any]:
         info = {"hasNextPage": following, "hasPreviousPage": previous}

@@ -32,7 +32,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 
 
 def test_the_page_shows_a_task_that_works(shown: ModuleType) -> None:
-    assert shown.bill_customer(Context(), amount=5).number == "receipt for charge"
+    assert shown.bill_customer(Context(), amount=5).number == "receipt run:charge"
     with pytest.raises(Failure, match="declined"):
         shown.bill_customer(Context(), amount=5_000)
     assert list(registry.REGISTRY) == ["bill_customer"]

@@ -95,6 +95,19 @@ def test_a_range_outside_the_file_is_416_and_tells_the_size(get: Get, file: File
     assert not hasattr(response, "part")
 
 
+def test_a_condition_comes_before_a_range_outside_the_file(get: Get, file: File) -> None:
+    response = get(file, range="bytes=99-", if_none_match=f'"{SHA256}"')
+    assert response.status_code == 304
+    assert response.headers["Cache-Control"] == "private, no-store"
+
+
+@pytest.mark.parametrize(
+    ("header", "status"), [("bytes=0-" + "9" * 30, 206), ("bytes=" + "9" * 30 + "-", 416)]
+)
+def test_a_range_may_have_many_digits(get: Get, file: File, header: str, status: int) -> None:
+    assert get(file, range=header).status_code == status
+
+
 def test_a_head_knows_no_range(get: Get, file: File) -> None:
     response = get(file, "HEAD", range="bytes=2-4")
     assert (response.status_code, response.headers["Content-Length"]) == (200, "10")
@@ -171,7 +184,8 @@ def test_a_database_that_is_away_is_503(
     assert (response.status_code, code(response)) == (503, "UNAVAILABLE")
 
 
-def test_only_reading_is_allowed(client: Client) -> None:
+def test_only_reading_is_allowed() -> None:
+    client = Client(enforce_csrf_checks=True)
     for method in ("PUT", "POST", "DELETE", "PATCH"):
         assert client.generic(method, "/files/x").status_code == 405
     assert client.options("/files/x").status_code == 204
