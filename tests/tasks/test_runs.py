@@ -1,13 +1,14 @@
 """Each verb of a run changes exactly what it may, and nothing when it does not hold the run."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
@@ -231,6 +232,28 @@ def test_a_claim_whose_answer_was_lost_is_found_by_its_token(viewer: Viewer) -> 
     assert found.attempt == 1
     assert runs.claimed_earlier(run.pk, uuid4()) is None
     assert runs.claimed_earlier(uuid4(), hold.token) == found  # taken as the next of its task
+
+
+def test_a_claim_whose_commit_is_still_in_flight_is_waited_for(viewer: Viewer) -> None:
+    run, claimant = submit(viewer), by("host:1")
+    claimed = threading.Event()
+
+    def act() -> None:
+        try:
+            with transaction.atomic():
+                assert runs.claim(run.pk, claimant) is not None
+                claimed.set()
+                time.sleep(0.5)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    assert claimed.wait(5)
+    found = runs.claimed_earlier(run.pk, claimant.token)
+    thread.join()
+    assert found is not None
+    assert found.pk == run.pk
 
 
 def test_a_heartbeat_prolongs_the_lease_and_writes_progress(viewer: Viewer) -> None:
