@@ -2,14 +2,14 @@
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import ApiToken, User
-from accounts.viewer import SCOPES, Viewer
+from accounts.viewer import SCOPES, Credential, Kind, Viewer
 
 BRAND = "dbt_"  # so that a leaked token is recognised by whoever finds it
 PREFIX_LENGTH = len(BRAND) + 6
@@ -39,17 +39,25 @@ def viewer_from_authorization(header: str | None) -> Viewer | None:
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise BadCredential("Send the header `Authorization: Bearer <token>`.")
-    found = (
-        ApiToken.objects.filter(
-            digest=_digest(token.strip()), revoked_at=None, user__is_active=True
-        )
-        .only("id", "user_id", "scopes", "last_used_at")
-        .first()
-    )
+    found = _valid().filter(digest=_digest(token.strip())).first()
     if found is None:
         raise BadCredential("This token is unknown, or was revoked.")
     _remember_use(found)
-    return Viewer(found.user_id, frozenset(found.scopes))
+    return _viewer(found)
+
+
+def viewers_by_token(ids: Collection[str]) -> dict[str, Viewer]:
+    """The viewers behind those of the tokens that still open something, by the tokens' ids."""
+    return {str(token.pk): _viewer(token) for token in _valid().filter(pk__in=ids)}
+
+
+def _valid() -> QuerySet[ApiToken]:
+    tokens = ApiToken.objects.filter(revoked_at=None, user__is_active=True)
+    return tokens.only("id", "user_id", "scopes", "last_used_at")
+
+
+def _viewer(token: ApiToken) -> Viewer:
+    return Viewer(token.user_id, frozenset(token.scopes), Credential(Kind.TOKEN, str(token.pk)))
 
 
 def _digest(token: str) -> str:

@@ -9,13 +9,17 @@ from django.db import connections
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
 _django = get_wsgi_application()  # sets Django up, which the imports below need
 
-from backend import urls as _urls  # noqa: E402, F401 - a wrong declaration stops the start here
 from backend.front.app import Front  # noqa: E402
 from backend.front.pool import Pool  # noqa: E402
+from backend.live.app import Live  # noqa: E402
+from backend.urls import door  # noqa: E402 - a wrong declaration stops the start here
+
+_pool = Pool(settings.WEB_THREADS, settings.WEB_QUEUE, at_exit=connections.close_all)
 
 application = Front(
     _django,
-    Pool(settings.WEB_THREADS, settings.WEB_QUEUE, at_exit=connections.close_all),
+    _pool,
+    Live(door, _pool.run, per_user=settings.WATCHES_PER_USER),
     request_size=settings.REQUEST_SIZE,
     staging=settings.STAGING_DIR,
     origins=frozenset(settings.CORS_ALLOWED_ORIGINS),

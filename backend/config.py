@@ -14,7 +14,7 @@ import secrets
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import dj_database_url
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -95,6 +95,9 @@ class Config(BaseSettings):
     web_threads: int = Field(4, ge=1, description="Threads that run Django in one web process.")
     web_queue: int = Field(
         64, ge=0, description="Requests that may wait for a thread; one more is answered 503."
+    )
+    watches_per_user: int = Field(
+        100, ge=1, description="Streams and waits that one user may have open in one web process."
     )
     worker_processes: int = Field(2, ge=1, description="Runs that one worker performs at once.")
     lease_seconds: float = Field(
@@ -197,6 +200,12 @@ class Config(BaseSettings):
     @cached_property
     def home(self) -> Path:
         return self.downbeat_home.expanduser().resolve()
+
+    @property
+    def public_origin(self) -> str | None:
+        """The origin of our own pages, as a browser says it."""
+        parts = urlsplit(self.public_url or "")
+        return f"{parts.scheme}://{parts.netloc}" if parts.netloc else None
 
     @property
     def redis_socket(self) -> Path:

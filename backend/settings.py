@@ -114,6 +114,8 @@ SESSION_COOKIE_SAMESITE = "Lax"
 # The embedded service speaks plain HTTP on this machine, where the admin must work too.
 _IS_PUBLIC = CONFIG.is_grown or (CONFIG.public_url or "").startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _IS_PUBLIC and not DEBUG
+# Behind a proxy that speaks TLS a page of our own comes from another origin than we see.
+CSRF_TRUSTED_ORIGINS = [CONFIG.public_origin] if CONFIG.public_origin else []
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = CONFIG.request_size
@@ -129,6 +131,7 @@ LOGGING = {
     "loggers": {
         "django.request": {"level": "ERROR"},  # a client's 4xx is the client's business
         "django.security.DisallowedHost": {"level": "CRITICAL"},  # so is its Host header
+        "downbeat.websocket": {"level": "WARNING"},  # uvicorn tells of each one that comes
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},  # the run's own events say the same, durably
     },
@@ -144,6 +147,7 @@ UPLOAD_SECONDS = CONFIG.upload_seconds
 INTROSPECTION = CONFIG.introspection
 WEB_THREADS = CONFIG.web_threads
 WEB_QUEUE = CONFIG.web_queue
+WATCHES_PER_USER = CONFIG.watches_per_user
 WORKER_PROCESSES = CONFIG.worker_processes
 LEASE_SECONDS = CONFIG.lease_seconds
 HEARTBEAT_SECONDS = CONFIG.heartbeat_seconds

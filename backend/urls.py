@@ -13,13 +13,13 @@ from backend.front.uploads import upload
 from backend.health import readyz
 from schema.build import schema, sdl
 
-_door = Door(schema().graphql_schema, introspection=settings.INTROSPECTION)
+door = Door(schema().graphql_schema, introspection=settings.INTROSPECTION)
 
 handler400 = "backend.refusals.bad_request"
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/graphql")),
-    path("graphql", GraphQLView(_door), name="graphql"),
+    path("graphql", GraphQLView(door), name="graphql"),
     path("schema.graphql", SchemaView(sdl(), introspection=settings.INTROSPECTION)),
     path("uploads/<str:file_id>", upload, name="upload"),
     path("files/<str:file_id>", download, name="download"),

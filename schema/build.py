@@ -31,8 +31,9 @@ def schema() -> graphene.Schema:
 def _build() -> graphene.Schema:
     from schema.mutations import Mutation  # reads the registry, so not before it is full
     from schema.queries import Query
+    from schema.subscriptions import Subscription
 
-    return graphene.Schema(query=Query, mutation=Mutation)
+    return graphene.Schema(query=Query, mutation=Mutation, subscription=Subscription)
 
 
 def sdl() -> str:

@@ -1,7 +1,7 @@
 """What resolvers know of the request that they answer, and what they load together for many."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -39,11 +39,55 @@ class Batch(Generic[V]):
 
 
 @dataclass
+class Waits:
+    """The runs that an operation waits for, and what its mutations have answered until then.
+
+    A mutation is done once; when the operation is executed again after the wait, it answers what it
+    answered before, with the runs as they then are.
+    """
+
+    seconds: float = 0.0
+    known: dict[UUID, int | None] = field(default_factory=dict)
+    """By run: the revision above which it is waited for; None: until it is final."""
+    fresh: Mapping[UUID, Run] | None = None
+    """The runs after the wait; None before."""
+    _answers: dict[str | int, Any] = field(default_factory=dict)
+
+    def until(self, run: Run, after_revision: int | None, seconds: float) -> None:
+        """Wait for this run unless it is as wanted already; one deadline, the latest, for all."""
+        is_newer = after_revision is not None and run.revision > after_revision
+        if seconds and self.fresh is None and not run.is_final and not is_newer:
+            self.seconds = max(self.seconds, seconds)
+            self.known[run.pk] = after_revision
+
+    def once(self, key: str | int, answer: Callable[[], Any]) -> Any:
+        """The answer of the mutation at this place of the response."""
+        if key not in self._answers:
+            try:
+                self._answers[key] = answer()
+            except Exception as error:  # told again just so
+                self._answers[key] = error
+        found = self._answers[key]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def over(self, fresh: Mapping[UUID, Run]) -> "Waits":
+        """The same after the wait."""
+        return replace(self, fresh=fresh)
+
+    def now(self, run: Run) -> Run:
+        """The run as it is after the wait; as it was known, once it is deleted."""
+        return run if self.fresh is None else self.fresh.get(run.pk, run)
+
+
+@dataclass
 class RequestContext:
     """`info.context`: who asks (None: nobody signed in) and under which address they see us."""
 
     viewer: Viewer | None
     base_url: str
+    waits: Waits = field(default_factory=Waits)
     _bytes: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Which runs: the filter of lists and of what is done to many runs at once."""
+"""Which runs: the filter of lists and of what is done to many at once; the scope of watchers."""
 
 from collections.abc import Collection
 from typing import Any
@@ -8,12 +8,14 @@ from django.db import connection
 from django.db.models import BooleanField, CharField, F, Func, Q, QuerySet, Value
 
 from schema.enums import RunStatus
+from schema.errors import bad_user_input
 from schema.scalars import DateTime
 from tasks import models
 from tasks.exceptions import Problem, Refused
 from tasks.status import FINAL, Status
 from tasks.submission import TAGS
 from tasks.text import is_text
+from tasks.watch import Scope
 
 TASKS = 100  # that one filter may name
 
@@ -30,6 +32,16 @@ class RunFilter(graphene.InputObjectType):
     is_final = graphene.Boolean(description="Over, or not.")
     created_from = DateTime(description="Asked for at this time or later.")
     created_before = DateTime(description="Asked for before this time.")
+
+
+class RunScope(graphene.InputObjectType):
+    """Which runs, by what never changes, so that a watcher never loses one."""
+
+    tasks = graphene.List(graphene.NonNull(graphene.String), description="Of one of these tasks.")
+    tags = graphene.List(
+        graphene.NonNull(graphene.String),
+        description=f"With all of these tags; at most {TAGS}.",
+    )
 
 
 class _HasTag(Func):
@@ -60,9 +72,20 @@ def filtered(rows: QuerySet[models.Run], wanted: Any) -> QuerySet[models.Run]:
     return rows
 
 
-def _check(number: int, limit: int, what: str) -> None:
+def checked_scope(wanted: Any) -> Scope:
+    """The scope of a watcher; BAD_USER_INPUT when it names too much."""
+    tasks, tags = wanted.get("tasks"), wanted.get("tags")
+    try:
+        _check(len(tasks or ()), TASKS, "tasks", "scope")
+        _check(len(tags or ()), TAGS, "tags", "scope")
+    except Refused as refused:
+        raise bad_user_input(str(refused)) from None
+    return Scope(None if tasks is None else frozenset(tasks), frozenset(tags or ()))
+
+
+def _check(number: int, limit: int, what: str, argument: str = "filter") -> None:
     if number > limit:
-        problem = Problem(f"A filter may name at most {limit} {what}.", path=("filter", what))
+        problem = Problem(f"A {argument} may name at most {limit} {what}.", path=(argument, what))
         raise Refused([problem])
 
 

@@ -19,4 +19,8 @@ ERRORS = 20  # mistakes reported before validation stops
 INTROSPECTION_DEPTH = 16  # under __schema and __type; the standard query is 15 deep
 INTROSPECTION_FIELDS = 400  # under __schema and __type; the standard query has 229
 
+WAIT_SECONDS = 25  # that an operation may wait for runs; below what proxies allow an idle answer
+OPERATIONS = 20  # open at once on one WebSocket
+MESSAGE_BYTES = 65_536  # of one WebSocket message
+
 JSON_DEPTH = 32  # objects and lists within each other in a request's body

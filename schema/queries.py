@@ -19,7 +19,8 @@ from schema.limits import PAGE_SIZE
 from schema.pages import RUNS, Cut, Page, Rows, arguments
 from schema.run import Run, RunConnection, show
 from schema.scalars import BigInt
-from schema.selection import selects
+from schema.selection import selects_stored
+from schema.waiting import read_wait, wait_argument
 from tasks import models
 from tasks.exceptions import Refused
 from tasks.registry import REGISTRY
@@ -28,7 +29,6 @@ from tasks.text import is_text
 M = TypeVar("M", models.Attempt, models.Event)
 
 _NODES = (("nodes",), ("edges", "node"))  # where a connection's runs are selected
-STORED = ("input", "inputJson", "result", "resultJson")
 _NUMBERED: dict[str, type[models.Attempt | models.Event]] = {
     "Attempt": models.Attempt,
     "Event": models.Event,
@@ -39,6 +39,7 @@ class Limits(graphene.ObjectType):
     """What one request may be at most."""
 
     page_size = graphene.Int(required=True, description="Items of a page.")
+    wait_seconds = graphene.Float(required=True, description="Seconds that an answer may wait.")
     request_size = BigInt(required=True, description="Bytes of a request's body.")
     upload_size = BigInt(required=True, description="Bytes of an uploaded file.")
     depth = graphene.Int(required=True, description="Fields within fields.")
@@ -58,6 +59,10 @@ class Query(graphene.ObjectType):
     run = graphene.Field(
         Run,
         id=graphene.ID(required=True, description="The run's global id."),
+        after_revision=graphene.Int(
+            description="With waitSeconds: the revision that is known, to wait for a later one."
+        ),
+        wait_seconds=wait_argument("when the run is final, or later than afterRevision"),
         description="A run; null when there is none to see.",
     )
     runs = graphene.Field(
@@ -84,11 +89,20 @@ class Query(graphene.ObjectType):
     def resolve_node(self, info: Any, id: str) -> Any:
         return _node(info, id)
 
-    def resolve_run(self, info: Any, id: str) -> models.Run | None:
+    def resolve_run(
+        self,
+        info: Any,
+        id: str,
+        after_revision: int | None = None,
+        wait_seconds: float | None = None,
+    ) -> models.Run | None:
         viewer, key = info.context.signed_in, key_of(id, "Run")
+        seconds = read_wait(wait_seconds)
         rows = _light(models.Run.objects.visible_to(viewer), info, ())
         run = None if key is None else rows.filter(pk=key).first()
         show(info, [] if run is None else [run])
+        if run is not None:
+            info.context.waits.until(run, after_revision, seconds)
         return run
 
     def resolve_runs(self, info: Any, filter: Any = None, **page: Any) -> Page[models.Run]:
@@ -109,6 +123,7 @@ class Query(graphene.ObjectType):
     def resolve_limits(self, info: Any) -> Limits:
         return Limits(
             page_size=PAGE_SIZE,
+            wait_seconds=limits.WAIT_SECONDS,
             request_size=settings.REQUEST_SIZE,
             upload_size=settings.UPLOAD_SIZE,
             depth=limits.DEPTH,
@@ -159,6 +174,6 @@ def _numbered(info: Any, rows: QuerySet[M], text: str) -> M | None:
 
 def _light(rows: QuerySet[models.Run], info: Any, *paths: tuple[str, ...]) -> QuerySet[models.Run]:
     """Without inputs and results, which may be large, unless they are selected below a run."""
-    if any(selects(info, *path, name) for path in paths for name in STORED):
+    if any(selects_stored(info, *path) for path in paths):
         return rows
     return rows.defer("input", "result")

@@ -5,6 +5,13 @@ from collections.abc import Iterable, Iterator
 from graphene import ResolveInfo
 from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, SelectionSetNode
 
+STORED = ("input", "inputJson", "result", "resultJson")  # of a run; they may be large
+
+
+def selects_stored(info: ResolveInfo, *path: str) -> bool:
+    """Whether the runs at this path below the current field are asked for what may be large."""
+    return any(selects(info, *path, name) for name in STORED)
+
 
 def selects(info: ResolveInfo, *path: str) -> bool:
     """Whether some selection below the current field reaches this path of field names."""

@@ -11,6 +11,7 @@ from schema.names import mutation_name, payload_name, type_name
 from schema.options import RunOptions, read_options
 from schema.payloads import Payload, StartPayload, errors_of
 from schema.run import TASK_TYPES, show, typed_result
+from schema.waiting import check_may_wait, read_wait, wait_argument
 from tasks import submission
 from tasks.exceptions import Refused
 from tasks.registry import REGISTRY, Task
@@ -33,22 +34,31 @@ def _payload_type(task: Task) -> Any:
 
 
 def _start(task: Task) -> Callable[..., dict[str, Any]]:
-    def resolve(root: Any, info: Any, input: Any = None, options: Any = None) -> dict[str, Any]:
+    def resolve(
+        root: Any, info: Any, input: Any = None, options: Any = None, wait_seconds: Any = None
+    ) -> dict[str, Any]:
         data = _with_file_keys(task, input or {})
-        return started(
-            info, lambda viewer: submission.submit(viewer, task, data, read_options(options))
-        )
+
+        def ask(viewer: Viewer) -> submission.Submitted:
+            return submission.submit(viewer, task, data, read_options(options))
+
+        return started(info, ask, wait_seconds)
 
     return resolve
 
 
-def started(info: Any, ask: Callable[[Viewer], submission.Submitted]) -> dict[str, Any]:
+def started(
+    info: Any, ask: Callable[[Viewer], submission.Submitted], wait_seconds: float | None
+) -> dict[str, Any]:
     """The answer to a start, or to its refusal."""
+    viewer, seconds = info.context.signed_in, read_wait(wait_seconds)
     try:
-        done = ask(info.context.signed_in)
+        check_may_wait(viewer, seconds)
+        done = ask(viewer)
     except Refused as refused:
         return {"run": None, "replayed": False, "errors": errors_of(refused)}
     show(info, [done.run])
+    info.context.waits.until(done.run, None, seconds)
     return {"run": done.run, "replayed": done.replayed, "errors": []}
 
 
@@ -69,6 +79,7 @@ def _start_field(task: Task) -> graphene.Field:
             graphene.NonNull(TASK_TYPES.inputs[task.name]), description="What goes in."
         )
     arguments["options"] = graphene.Argument(RunOptions, description="How to start it.")
+    arguments["wait_seconds"] = wait_argument("when the run is final")
     return graphene.Field(
         graphene.NonNull(_payload_type(task)),
         args=arguments,

@@ -16,6 +16,7 @@ from schema.options import RunOptions, read_options
 from schema.payloads import Payload, StartPayload, errors_of
 from schema.run import Run, show
 from schema.starts import started
+from schema.waiting import wait_argument
 from tasks import models, runs, submission
 from tasks.exceptions import Problem, RefusalCode, Refused
 from tasks.status import OPEN, Status
@@ -112,7 +113,9 @@ def _forbidden() -> UserError:
     return user_error(Problem(message, RefusalCode.FORBIDDEN))
 
 
-def _rerun(root: Any, info: Any, id: str, options: Any = None) -> dict[str, Any]:
+def _rerun(
+    root: Any, info: Any, id: str, options: Any = None, wait_seconds: Any = None
+) -> dict[str, Any]:
     key = key_of(id, "Run")
 
     def ask(viewer: Viewer) -> submission.Submitted:
@@ -122,7 +125,7 @@ def _rerun(root: Any, info: Any, id: str, options: Any = None) -> dict[str, Any]
             raise Refused([problem])
         return submission.rerun(viewer, key, read_options(options))
 
-    return started(info, ask)
+    return started(info, ask, wait_seconds)
 
 
 def _id(description: str) -> graphene.Argument:
@@ -148,6 +151,7 @@ FIELDS: dict[str, Any] = {
         graphene.NonNull(RerunPayload),
         id=_id("The global id of a run that is final."),
         options=graphene.Argument(RunOptions, description="How to start the new one."),
+        wait_seconds=wait_argument("when the new run is final"),
         resolver=_rerun,
         description="Ask for a new run with the input of one that is final.",
     ),

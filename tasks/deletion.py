@@ -7,9 +7,10 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.viewer import RUNS_DELETE, RUNS_READ, Viewer
-from tasks import files
+from tasks import changes, files
 from tasks.exceptions import Problem, RefusalCode, Refused
 from tasks.models import File, Run
+from tasks.notifier import GONE, Change
 
 BATCH = 200
 
@@ -83,9 +84,11 @@ def remove_runs(run_ids: Sequence[UUID]) -> Deleted:
     with transaction.atomic():
         # Locked, so that no worker can save a file between the look and the end.
         locked = Run.objects.select_for_update().filter(pk__in=run_ids).order_by("id")
-        found = set(locked.values_list("pk", flat=True))
-        found -= set(File.objects.filter(run_id__in=found).values_list("run_id", flat=True))
+        found = dict(locked.values_list("pk", "owner_id"))
+        for run_id in File.objects.filter(run_id__in=found).values_list("run_id", flat=True):
+            found.pop(run_id, None)
         Run.objects.filter(pk__in=found).only("id").delete()
+        changes.tell(Change(run_id, owner_id, GONE) for run_id, owner_id in found.items())
     return Deleted(len(found), count)
 
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from tasks import sql, statements
+from tasks import changes, sql, statements
 from tasks.exceptions import Failure, Fenced
 from tasks.models import Effect
 from tasks.runs import Hold
@@ -26,7 +26,7 @@ def begin(hold: Hold, key: str) -> Effect | None:
     If it had been begun before, the run says from now on that it may have repeated; a run that is
     to be parked refuses with Failure. Raises Fenced when the run is no longer held.
     """
-    begun = sql.perform(
+    begun = changes.perform(
         statements.BEGIN_EFFECT, key=key, lease=settings.LEASE_SECONDS, **hold.as_params()
     )
     if begun:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import ClassVar, Self, TypeVar
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -16,14 +17,18 @@ from tasks.status import Kind, OnLost, Outcome, Priority, Status
 M = TypeVar("M", bound=models.Model)
 
 
+def _owners_seen_by(viewer: Viewer | None) -> tuple[UUID, ...]:
+    """Whose rows this viewer may see: nobody's for nobody."""
+    return (viewer.user_id,) if viewer is not None and viewer.may(RUNS_READ) else ()
+
+
 class OwnedQuerySet(models.QuerySet[M]):
     """Rows that belong to a user."""
 
     def visible_to(self, viewer: Viewer | None) -> Self:
-        """The one door to rows: what this viewer may see, nothing for nobody."""
-        if viewer is None or not viewer.may(RUNS_READ):
-            return self.none()
-        return self.filter(owner_id=viewer.user_id)
+        """The one door to rows: what this viewer may see."""
+        owners = _owners_seen_by(viewer)
+        return self.filter(owner_id=owners[0]) if owners else self.none()
 
 
 class Run(models.Model):
@@ -124,6 +129,10 @@ class Run(models.Model):
     @property
     def is_final(self) -> bool:
         return Status(self.status).is_final
+
+    def is_visible_to(self, viewer: Viewer | None) -> bool:
+        """The rule of `visible_to`, for a row that several watchers share."""
+        return self.owner_id in _owners_seen_by(viewer)
 
     @property
     def shown_status(self) -> Status:

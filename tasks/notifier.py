@@ -1,28 +1,53 @@
-"""Redis beside the broker: word of a cancel to every worker, and a sentinel that tells of a flush.
+"""Redis beside the broker: word of cancels to workers, of changes to watchers; and a sentinel.
 
-What is said here may be lost: the row is the truth, and whoever waits looks at it anyway.
+What is said here may be lost: the row is the truth, and whoever waits looks at it anyway. The
+sentinel tells of a flush.
 """
 
+import asyncio
 import logging
 import os
 import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple, Never, Self
 from uuid import UUID
 
 import redis
+import redis.asyncio
 from django.conf import settings
 
 log = logging.getLogger("downbeat.notifier")
 
-CAPACITY = 1_000
+CAPACITY = 10_000
+BATCH = 500  # knocks told in one message
 AWAY_SECONDS = 1.0
 SENTINEL = "downbeat:sentinel"
 LISTEN_SECONDS = 1.0
+CANCELS = "cancels"
+CHANGES = "changes"
+GONE = 2**31 - 1  # the revision of a run that was deleted: above all others
+
+
+class Change(NamedTuple):
+    """A knock for watchers: this run of this owner has this revision, or a later one by now."""
+
+    run_id: UUID
+    owner_id: UUID
+    revision: int
+
+    def __str__(self) -> str:
+        return f"{self.run_id.hex} {self.owner_id.hex} {self.revision}"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The change in such a text, or ValueError."""
+        run_id, owner_id, revision = text.split(" ")
+        return cls(UUID(run_id), UUID(owner_id), int(revision))
 
 
 @cache
@@ -35,39 +60,72 @@ def _connect(url: str, **options: Any) -> redis.Redis:
     return redis.Redis.from_url(url, **limits)
 
 
-def _channel() -> str:
+def _channel(subject: str) -> str:
     """Pub/sub knows no database numbers, so the channel's name has it."""
     number = _client().connection_pool.connection_kwargs.get("db") or 0
-    return f"downbeat:{number}:cancels"
+    return f"downbeat:{number}:{subject}"
 
 
 class Herald:
-    """Tells of cancels from a thread of its own: a request never waits for Redis."""
+    """Tells of cancels and changes from a thread of its own: nobody else waits for Redis."""
 
     def __init__(self) -> None:
-        self._waiting: queue.Queue[UUID] = queue.Queue(CAPACITY)
+        self._waiting: queue.Queue[UUID | Change] = queue.Queue(CAPACITY)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def cancel(self, run_id: UUID) -> None:
-        """Say that this run's cancel was asked for; dropped when too much waits."""
-        try:
-            self._waiting.put_nowait(run_id)
-        except queue.Full:
-            return  # the worker's next heartbeat sees it
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="herald", daemon=True)
-                self._thread.start()
+        """Say that this run's cancel was asked for; else the worker's next heartbeat sees it."""
+        self._say(run_id)
+
+    def changed(self, changes: Iterable[Change]) -> None:
+        """Say that runs have changed; else a watcher's next look at the rows sees it."""
+        for change in changes:
+            self._say(change)
+
+    def _say(self, word: UUID | Change) -> None:
+        """Dropped when too much waits."""
+        with suppress(queue.Full):
+            self._waiting.put_nowait(word)
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._work, name="herald", daemon=True)
+                    self._thread.start()
 
     def _work(self) -> None:
+        is_away = False
         while True:
-            run_id = self._waiting.get()
+            words = self._some()
             try:
-                _client().publish(_channel(), str(run_id))
+                self._tell(words)
             except (redis.RedisError, OSError) as error:
-                log.warning("Cancels are seen at the next heartbeat: %s", type(error).__name__)
+                if not is_away:
+                    name = type(error).__name__
+                    log.warning("Redis does not answer, so all is noticed later: %s", name)
+                is_away = True
                 time.sleep(AWAY_SECONDS)
+            else:
+                is_away = False
+
+    def _some(self) -> list[UUID | Change]:
+        """What waits, after waiting for something."""
+        words = [self._waiting.get()]
+        with suppress(queue.Empty):
+            while len(words) < BATCH:
+                words.append(self._waiting.get_nowait())
+        return words
+
+    def _tell(self, words: list[UUID | Change]) -> None:
+        """All of it in one round trip; of several changes of a run, the last."""
+        latest = {word.run_id: word for word in words if isinstance(word, Change)}
+        with _client().pipeline(transaction=False) as pipeline:
+            for word in words:
+                if isinstance(word, UUID):
+                    pipeline.publish(_channel(CANCELS), str(word))
+            if latest:
+                pipeline.publish(_channel(CHANGES), "\n".join(map(str, latest.values())))
+            pipeline.execute()
 
 
 HERALD = Herald()
@@ -80,7 +138,7 @@ def listen(hear: Callable[[], None], done: threading.Event) -> None:
             # The blocking read has a time limit of its own; see redis-py's get_message.
             client = _connect(settings.REDIS_URL, health_check_interval=10)
             with client.pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]
-                subscription.subscribe(_channel())
+                subscription.subscribe(_channel(CANCELS))
                 hear()
                 while not done.is_set():
                     if subscription.get_message(timeout=LISTEN_SECONDS) is not None:
@@ -88,6 +146,51 @@ def listen(hear: Callable[[], None], done: threading.Event) -> None:
         except (redis.RedisError, OSError) as error:
             log.warning("No word of cancels for now: %s", type(error).__name__)
             done.wait(AWAY_SECONDS)
+
+
+async def listen_for_changes(
+    hear: Callable[[Change], None], is_listening: Callable[[bool], None]
+) -> Never:
+    """Call `hear` with every change that is told, until cancelled.
+
+    `is_listening` is told at each new connection, when something may have been missed, and when the
+    connection is lost.
+    """
+    while True:
+        try:
+            await _hear_changes(hear, is_listening)
+        except (redis.RedisError, OSError) as error:
+            is_listening(False)
+            log.debug("No word of changes for now: %s", type(error).__name__)
+            await asyncio.sleep(AWAY_SECONDS)
+
+
+async def _hear_changes(
+    hear: Callable[[Change], None], is_listening: Callable[[bool], None]
+) -> Never:
+    client = redis.asyncio.Redis.from_url(
+        settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=None, health_check_interval=10
+    )
+    async with client, client.pubsub() as subscription:
+        await subscription.subscribe(_channel(CHANGES))
+        while True:
+            message = await subscription.get_message(timeout=None)
+            if message is None:
+                continue
+            if message["type"] == "subscribe":
+                is_listening(True)
+            elif message["type"] == "message":
+                for change in _read(message["data"]):
+                    hear(change)
+
+
+def _read(message: bytes) -> Iterator[Change]:
+    """The changes told in a message; what is none is skipped, for anybody may write to Redis."""
+    for line in message.decode("utf-8", "replace").split("\n"):
+        try:
+            yield Change.read(line)
+        except ValueError:
+            log.warning("A message on the channel of changes is none.")
 
 
 class Sentinel:

@@ -19,7 +19,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from accounts.viewer import Viewer
-from tasks import broker, notifier, sql, statements
+from tasks import broker, changes, notifier, sql, statements
 from tasks.context import LogLine, Progress
 from tasks.models import Attempt, Run
 from tasks.status import FINAL, Outcome, Priority, Status
@@ -87,7 +87,7 @@ def claim_next(claimant: Claimant) -> Run | None:
 
 def _claim(verb: sql.Verb, claimant: Claimant, **which: Any) -> Run | None:
     with contextlib.nullcontext() if claimant.limit is None else _alone(claimant.task):
-        claimed = sql.perform(
+        claimed = changes.perform(
             verb,
             token=claimant.token,
             worker=claimant.worker[:200],
@@ -139,7 +139,7 @@ def heartbeat(hold: Hold, progress: Progress | None) -> Run | None:
 
     The run tells whether a cancel was asked for.
     """
-    done = sql.perform(
+    done = changes.perform(
         statements.HEARTBEAT, lease=settings.LEASE_SECONDS, **hold.as_params(), **_spread(progress)
     )
     return done[0] if done else None
@@ -148,7 +148,7 @@ def heartbeat(hold: Hold, progress: Progress | None) -> Run | None:
 def log(hold: Hold, lines: Sequence[LogLine]) -> bool:
     """Keep log lines as events; False when the run is no longer held."""
     values = [{"level": int(line.level), "message": line.message} for line in lines]
-    written = sql.perform(
+    written = changes.perform(
         statements.LOG, count=len(values), lines=json.dumps(values), **hold.as_params()
     )
     return bool(written)
@@ -161,7 +161,7 @@ def finish(hold: Hold, ending: Ending, progress: Progress | None = None) -> Stat
     """
     is_over = ending.status in FINAL
     with contextlib.nullcontext() if is_over else _locked(hold.run_id):
-        done = sql.perform(
+        done = changes.perform(
             statements.FINISH,
             status=ending.status.value,
             outcome=ending.outcome.value,
@@ -192,7 +192,7 @@ def _spread(progress: Progress | None) -> dict[str, Any]:
 
 def recover() -> list[Run]:
     """Take runs away from workers without a sign of life: again if that may be, else LOST."""
-    return sql.perform(
+    return changes.perform(
         statements.RECOVER,
         lease=settings.LEASE_SECONDS,
         batch=BATCH,
@@ -205,7 +205,7 @@ def recover() -> list[Run]:
 def lose(hold: Hold, message: str) -> Run | None:
     """The same at once, for the run of a process that is known to be dead."""
     with _locked(hold.run_id):
-        lost = sql.perform(
+        lost = changes.perform(
             statements.LOSE,
             error=WORKER_LOST,
             outcome=Outcome.LOST.value,
@@ -229,7 +229,7 @@ def cancel(viewer: Viewer, run_ids: Iterable[UUID]) -> list[Run]:
     A waiting run is CANCELED at once; a running one is asked to stop.
     """
     ids = json.dumps([run_id.hex for run_id in run_ids])
-    asked = sql.perform(statements.CANCEL, ids=ids, owner_id=viewer.user_id)
+    asked = changes.perform(statements.CANCEL, ids=ids, owner_id=viewer.user_id)
     for run in asked:
         if run.status == Status.RUNNING:
             transaction.on_commit(partial(notifier.HERALD.cancel, run.pk))
@@ -282,12 +282,12 @@ def next_of(task: str) -> Run | None:
 
 def expire() -> int:
     """End the runs that did not start in time; how many."""
-    return len(sql.perform(statements.EXPIRE, batch=BATCH))
+    return len(changes.perform(statements.EXPIRE, batch=BATCH))
 
 
 def start_due() -> int:
     """Queue the runs whose time has come; how many."""
-    return len(sql.perform(statements.START_DUE, batch=BATCH))
+    return len(changes.perform(statements.START_DUE, batch=BATCH))
 
 
 def ring(priority: Priority) -> int:

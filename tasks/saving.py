@@ -11,7 +11,7 @@ from django.core.files.storage import default_storage
 from django.db import connection
 
 from accounts.keys import uuid7
-from tasks import files, sql, statements
+from tasks import changes, files, statements
 from tasks.exceptions import Fenced
 from tasks.models import File
 from tasks.runs import Hold
@@ -46,7 +46,7 @@ def keep(hold: Hold, file: File) -> None:
     """
     # Read first: if the run is still held afterwards, these were saved before this one.
     earlier = list(File.objects.filter(run_id=hold.run_id, name=file.name).exclude(pk=file.pk))
-    kept = sql.perform(
+    kept = changes.perform(
         statements.SAVE_FILE,
         lease=settings.LEASE_SECONDS,
         file_id=File._meta.pk.get_db_prep_save(file.pk, connection),

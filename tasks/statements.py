@@ -86,7 +86,7 @@ HEARTBEAT = Verb(
         progress_message = %(progress_message)s
     WHERE """
     + _HELD,
-    returning="id, revision, cancel_requested_at",
+    returning="id, owner_id, revision, cancel_requested_at",
 )
 
 # Several log lines at once, the oldest first; each takes a revision for its number.
@@ -98,7 +98,7 @@ LOG = Verb(
             CAST({part}'level'{part_end} AS INTEGER), u.attempt, {part}'message'{part_end}
         FROM u CROSS JOIN {lines}""",
     ),
-    returning="id, revision, attempt",
+    returning="id, owner_id, revision, attempt",
 )
 
 
@@ -134,7 +134,7 @@ def _finish() -> Verb:
             + """id, revision, {now}, CASE status WHEN 'SCHEDULED' THEN 'RETRIED'
                 WHEN 'QUEUED' THEN 'RELEASED' ELSE status END, attempt, %(message)s FROM u""",
         ),
-        returning="id, task, status, revision, attempt",
+        returning="id, owner_id, task, status, revision, attempt",
     )
 
 
@@ -160,7 +160,7 @@ def _lose(which: str) -> Verb:
             + """id, revision, {now}, CASE status WHEN 'SCHEDULED' THEN 'RETRIED' ELSE status END,
             attempt, %(message)s FROM u""",
         ),
-        returning="id, task, status, revision, attempt",
+        returning="id, owner_id, task, status, revision, attempt",
     )
 
 
@@ -187,7 +187,7 @@ CANCEL = Verb(
         + """id, revision, {now}, CASE status WHEN 'CANCELED' THEN 'CANCELED'
         ELSE 'CANCEL_REQUESTED' END, CASE status WHEN 'RUNNING' THEN attempt END, '' FROM u""",
     ),
-    returning="id, task, status, revision, attempt",
+    returning="id, owner_id, task, status, revision, attempt",
 )
 
 EXPIRE = Verb(
@@ -196,7 +196,7 @@ EXPIRE = Verb(
     WHERE id {{among}}SELECT id FROM tasks_run WHERE {_WAITS} AND {_IS_DUE} AND {_HAS_EXPIRED}
         LIMIT %(batch)s {{skip_locked}}{{end}} AND {_WAITS} AND {_HAS_EXPIRED}""",
     (_EVENT + "id, revision, {now}, 'EXPIRED', NULL, 'It did not start in time.' FROM u",),
-    returning="id, revision",
+    returning="id, owner_id, revision",
 )
 
 START_DUE = Verb(
@@ -205,7 +205,7 @@ START_DUE = Verb(
     WHERE id {{among}}SELECT id FROM tasks_run WHERE status = 'SCHEDULED' AND {_IS_DUE}
         LIMIT %(batch)s {{skip_locked}}{{end}} AND status = 'SCHEDULED'""",
     (_EVENT + "id, revision, {now}, 'QUEUED', NULL, '' FROM u",),
-    returning="id, revision",
+    returning="id, owner_id, revision",
 )
 
 # Queued runs that are not due become so: all, or those of the tasks in a JSON list.
@@ -259,7 +259,7 @@ BEGIN_EFFECT = Verb(
         ON CONFLICT (run_id, key) DO UPDATE SET attempt = excluded.attempt,
             begun_at = excluded.begun_at""",
     ),
-    returning="id, attempt, revision",
+    returning="id, owner_id, attempt, revision",
 )
 
 # A file whose bytes are in the storage becomes one of the run's; a second time changes nothing.

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from accounts.keys import uuid7
 from accounts.viewer import RUNS_READ, TASKS_START, Viewer
-from tasks import broker, context, files, sql, statements
+from tasks import broker, changes, context, files, statements
 from tasks.exceptions import Problem, RefusalCode, Refused
 from tasks.models import Run
 from tasks.registry import Task
@@ -84,7 +84,7 @@ def _insert(
 ) -> Submitted:
     run_id, input_hash = uuid7(), _hash(given)
     while True:
-        made = sql.perform(
+        made = changes.perform(
             statements.SUBMIT,
             id=run_id,
             owner_id=viewer.user_id,

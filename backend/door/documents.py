@@ -3,14 +3,21 @@
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 from graphql import (
     DocumentNode,
+    FragmentSpreadNode,
+    GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
+    InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
+    SelectionNode,
+    ValidationRule,
     parse,
+    specified_rules,
     validate,
 )
 
@@ -86,11 +93,40 @@ class Documents:
         tree = _parse(text)
         admit(tree, introspection=self._introspection)
         errors = validate(
-            self._schema, tree, max_errors=ERRORS, hide_suggestions=not self._introspection
+            self._schema,
+            tree,
+            (*specified_rules, UnconditionalSubscriptions),
+            max_errors=ERRORS,
+            hide_suggestions=not self._introspection,
         )
         if errors:
             raise RequestRefused(Fault.DOCUMENT, Code.GRAPHQL_VALIDATION_FAILED, *errors)
         return tree
+
+
+class UnconditionalSubscriptions(ValidationRule):
+    """What a subscription watches must not depend on a variable; the installed rules let it.
+
+    https://spec.graphql.org/September2025/#sec-Single-Root-Field
+    """
+
+    def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
+        if node.operation is not OperationType.SUBSCRIPTION:
+            return
+        within: set[str] = set()
+        selections: list[SelectionNode] = list(node.selection_set.selections)
+        while selections:
+            selection = selections.pop()
+            for directive in selection.directives:
+                if directive.name.value in ("skip", "include"):
+                    message = f"@{directive.name.value} is not for what a subscription watches."
+                    self.report_error(GraphQLError(message, directive))
+            if isinstance(selection, InlineFragmentNode):
+                selections += selection.selection_set.selections
+            elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in within:
+                within.add(selection.name.value)
+                fragment = self.context.get_fragment(selection.name.value)
+                selections += fragment.selection_set.selections if fragment else ()
 
 
 def _parse(text: str) -> DocumentNode:

@@ -42,6 +42,11 @@ def _formatted(error: GraphQLError, code: str, **extensions: Any) -> dict[str, A
     return formatted
 
 
+def error_response(code: Code, message: str, **extensions: Any) -> dict[str, Any]:
+    """The response that is nothing but this error."""
+    return {"errors": [_formatted(GraphQLError(message), code, **extensions)]}
+
+
 def present(error: GraphQLError) -> dict[str, Any]:
     """An error of an execution as the client gets it; a bug is logged and masked."""
     if error.extensions and "code" in error.extensions:

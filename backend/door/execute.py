@@ -1,22 +1,36 @@
 """Executes one GraphQL request; every transport comes through here."""
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar, cast
 
-from graphql import ExecutionResult, GraphQLSchema, OperationType, execute_sync
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLSchema,
+    OperationType,
+    create_source_event_stream,
+    execute_sync,
+)
 
 from backend.door.documents import Documents
 from backend.door.errors import Fault, RequestRefused, present
-from backend.door.requests import GraphQLRequest, bad_request
+from backend.door.requests import GraphQLRequest
+from backend.door.watches import Content, Outcome, Subscription, Wait
 from schema.context import RequestContext
+from schema.subscriptions import Source
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """A response, and why nothing was executed if that is so."""
+class _Operation:
+    """What is executed, once or often."""
 
-    response: dict[str, Any]
-    fault: Fault | None = None
+    tree: DocumentNode
+    variables: dict[str, Any] | None
+    name: str | None
 
 
 class Door:
@@ -27,24 +41,62 @@ class Door:
         self._documents = Documents(schema, introspection=introspection)
         self._introspection = introspection
 
-    def execute(self, request: GraphQLRequest, context: RequestContext) -> Outcome:
-        """The outcome of a query or a mutation."""
+    def execute(self, request: GraphQLRequest, context: RequestContext) -> Content:
+        """The outcome of a query or a mutation; what is to be watched, for a subscription.
+
+        A Wait when the operation waits for runs: it has the outcome before and after.
+        """
         try:
             document = self._documents.get(request.query)
-            if document.operation(request.operation_name) is OperationType.SUBSCRIPTION:
-                raise bad_request("A subscription needs a stream, which this request has not.")
+            kind = document.operation(request.operation_name)
         except RequestRefused as refused:
             return Outcome({"errors": refused.errors}, refused.fault)
+        operation = _Operation(document.tree, request.variables, request.operation_name)
+        if kind is OperationType.SUBSCRIPTION:
+            return self._subscribe(operation, context)
+        outcome = self._outcome(operation, context)
+        if not context.waits.known:
+            return outcome
+        return Wait(context, partial(self._outcome, operation), outcome)
+
+    def _outcome(self, operation: _Operation, context: RequestContext, root: Any = None) -> Outcome:
         return _outcome(
             execute_sync(
                 self._schema,
-                document.tree,
+                operation.tree,
+                root_value=root,
                 context_value=context,
-                variable_values=request.variables,
-                operation_name=request.operation_name,
+                variable_values=operation.variables,
+                operation_name=operation.name,
                 hide_suggestions=not self._introspection,
             )
         )
+
+    def _subscribe(self, operation: _Operation, context: RequestContext) -> Outcome | Subscription:
+        source = _at_once(
+            create_source_event_stream(
+                self._schema,
+                operation.tree,
+                context_value=context,
+                variable_values=operation.variables,
+                operation_name=operation.name,
+                hide_suggestions=not self._introspection,
+            )
+        )
+        if isinstance(source, ExecutionResult):
+            return _outcome(source)
+        feed = cast(Source, source).feed
+        return Subscription(context, partial(self._outcome, operation), feed)
+
+
+def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that waits for nothing, as our subscribe resolvers do."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    raise RuntimeError("A subscribe resolver waits, where only the pool may.")
 
 
 def _outcome(result: ExecutionResult) -> Outcome:

@@ -1,28 +1,27 @@
-"""The Django view behind /graphql: JSON by POST, and a page for browsers."""
-
-import json
-from typing import Any
+"""The Django view behind /graphql: GraphQL by POST, and a page for browsers."""
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
-from accounts.tokens import BadCredential, viewer_from_authorization
+from accounts.tokens import BadCredential
 from backend.door import negotiation
-from backend.door.errors import Fault, RequestRefused, mask, unavailable
-from backend.door.execute import Door, Outcome
+from backend.door.errors import RequestRefused, mask, unavailable
+from backend.door.execute import Door
+from backend.door.negotiation import Choice
 from backend.door.page import page
+from backend.door.reply import refuse, respond
 from backend.door.requests import read_request
+from backend.door.signing_in import Forged, viewer_of
+from backend.door.watches import Outcome
 from schema.context import RequestContext
 from schema.errors import Code
-
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 class GraphQLView:
     """One door for POST, one page for GET."""
 
-    csrf_exempt = True  # only bearer tokens open anything here; cookies are not even read
+    csrf_exempt = True  # a token needs no such proof; where a session counts, it is asked for
 
     def __init__(self, door: Door) -> None:
         self._door = door
@@ -34,37 +33,38 @@ class GraphQLView:
             request.headers.get("accept", "")
         ):
             return page(base_url(request))
-        response = _error(405, Code.BAD_REQUEST, "Send GraphQL by POST, as application/json.")
+        response = refuse(405, Code.BAD_REQUEST, "Send GraphQL by POST, as application/json.")
         response.headers["Allow"] = "POST"
         return response
 
     def _post(self, request: HttpRequest) -> HttpResponse:
-        media_type = negotiation.choose(request.headers.get("accept"))
-        if media_type is None:
+        choice = negotiation.choose(request.headers.get("accept"))
+        if choice.answer is None:
             message = f"Accept {negotiation.GRAPHQL} or {negotiation.JSON}."
-            return _error(406, Code.BAD_REQUEST, message)
+            return refuse(406, Code.BAD_REQUEST, message)
         if not _is_json(request):
             message = "Send the header `Content-Type: application/json`."
-            return _error(415, Code.BAD_REQUEST, message)
+            return refuse(415, Code.BAD_REQUEST, message)
         try:
-            return self._execute(request, media_type)
+            return self._execute(request, choice)
         except RequestRefused as refused:
-            return _respond(Outcome({"errors": refused.errors}, refused.fault), media_type)
+            return respond(Outcome({"errors": refused.errors}, refused.fault), choice)
         except BadCredential as error:
-            response = _error(401, Code.UNAUTHENTICATED, str(error))
+            response = refuse(401, Code.UNAUTHENTICATED, str(error))
             response.headers["WWW-Authenticate"] = "Bearer"
             return response
+        except Forged as error:
+            return refuse(403, Code.FORBIDDEN, str(error))
         except (OperationalError, InterfaceError) as error:
-            return _error(503, Code.UNAVAILABLE, unavailable(error))
+            return refuse(503, Code.UNAVAILABLE, unavailable(error))
         except Exception as error:
             message, reference = mask(error)
-            return _error(500, Code.INTERNAL, message, reference=reference)
+            return refuse(500, Code.INTERNAL, message, reference=reference)
 
-    def _execute(self, request: HttpRequest, media_type: str) -> HttpResponse:
+    def _execute(self, request: HttpRequest, choice: Choice) -> HttpResponse:
         graphql_request = read_request(request.body)
-        viewer = viewer_from_authorization(request.headers.get("authorization"))
-        context = RequestContext(viewer, base_url(request))
-        return _respond(self._door.execute(graphql_request, context), media_type)
+        context = RequestContext(viewer_of(request), base_url(request))
+        return respond(self._door.execute(graphql_request, context), choice)
 
 
 def base_url(request: HttpRequest) -> str:
@@ -76,24 +76,3 @@ def base_url(request: HttpRequest) -> str:
 def _is_json(request: HttpRequest) -> bool:
     charset = (request.content_params or {}).get("charset", "utf-8").lower()
     return request.content_type == "application/json" and charset in ("utf-8", "utf8")
-
-
-def _respond(outcome: Outcome, media_type: str) -> HttpResponse:
-    is_refused = outcome.fault is Fault.REQUEST or (
-        outcome.fault is Fault.DOCUMENT and media_type == negotiation.GRAPHQL
-    )
-    return _json(400 if is_refused else 200, media_type, outcome.response)
-
-
-def _error(status: int, code: Code, message: str, **extensions: str) -> HttpResponse:
-    error = {"message": message, "extensions": {"code": code, **extensions}}
-    return _json(status, negotiation.JSON, {"errors": [error]})
-
-
-def _json(status: int, media_type: str, content: dict[str, Any]) -> HttpResponse:
-    return HttpResponse(
-        _encode(content).encode("utf-8", "replace"),
-        status=status,
-        content_type=f"{media_type}; charset=utf-8",
-        headers={"Vary": "Accept", "Cache-Control": "no-store"},
-    )

@@ -1,28 +1,47 @@
 """Chooses the media type of an answer (graphql-over-http, and RFC 9110 section 12.5.1)."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 GRAPHQL = "application/graphql-response+json"
 JSON = "application/json"
-_OFFERS = {GRAPHQL: (GRAPHQL,), JSON: (JSON, "application/*", "*/*")}
+SSE = "text/event-stream"
+MULTIPART = "multipart/mixed"
+_ANSWERS = {GRAPHQL: (GRAPHQL,), JSON: (JSON, "application/*", "*/*")}
+_STREAMS = {SSE: (SSE, "text/*", "*/*"), MULTIPART: (MULTIPART, "multipart/*")}
 
 
-def choose(accept: str | None) -> str | None:
-    """GRAPHQL or JSON, whichever the client likes better; None when it takes neither."""
+class Choice(NamedTuple):
+    """The media types that a client likes best: for one answer, and for a stream of them.
+
+    None where it takes none.
+    """
+
+    answer: str | None
+    stream: str | None
+
+
+def choose(accept: str | None) -> Choice:
+    """What the client likes best; a stream for the answer too if that is all it takes."""
     if not accept or not accept.strip():
-        return JSON
+        return Choice(JSON, SSE)
     return _known(accept) if len(accept) <= 200 else _choose(accept)
 
 
 @lru_cache(maxsize=64)
-def _known(accept: str) -> str | None:
+def _known(accept: str) -> Choice:
     return _choose(accept)
 
 
-def _choose(accept: str) -> str | None:
+def _choose(accept: str) -> Choice:
     qualities = _qualities(accept)
-    liking = {offer: _liking(names, qualities) for offer, names in _OFFERS.items()}
-    best = max(liking, key=lambda offer: liking[offer])  # at a tie the first: GRAPHQL
+    stream = _best(_STREAMS, qualities)
+    return Choice(_best(_ANSWERS, qualities) or stream, stream)
+
+
+def _best(offers: dict[str, tuple[str, ...]], qualities: dict[str, float]) -> str | None:
+    liking = {offer: _liking(names, qualities) for offer, names in offers.items()}
+    best = max(liking, key=lambda offer: liking[offer])  # at a tie the first
     return best if liking[best] > 0 else None
 
 

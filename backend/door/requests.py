@@ -32,11 +32,15 @@ def bad_request(message: str) -> RequestRefused:
 
 def read_request(body: bytes) -> GraphQLRequest:
     """The request in this JSON; RequestRefused says what is wrong with it."""
-    content = _load(body)
+    return request_from(load_json(body))
+
+
+def request_from(content: object) -> GraphQLRequest:
+    """The request in this JSON value; RequestRefused says what is wrong with it."""
     if isinstance(content, list):
         raise bad_request("Batches are not supported: send one operation per request.")
     if not isinstance(content, dict):
-        raise bad_request('The body must be a JSON object: {"query": "..."}.')
+        raise bad_request('A request is a JSON object: {"query": "..."}.')
     query = content.get("query")
     if not isinstance(query, str):
         raise bad_request("`query` must be a string that holds a GraphQL document.")
@@ -51,7 +55,8 @@ def read_request(body: bytes) -> GraphQLRequest:
     return GraphQLRequest(query, variables, operation_name)
 
 
-def _load(body: bytes) -> object:
+def load_json(body: bytes) -> object:
+    """The JSON value in these bytes; RequestRefused says what is wrong with it."""
     _check_depth(body)
     try:
         text = body.decode()

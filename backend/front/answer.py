@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from backend.front.asgi import Headers, Send
 from tasks.downloads import StoredPart
@@ -9,12 +10,17 @@ from tasks.downloads import StoredPart
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete response; with `part`, its body is that part of a stored file."""
+    """A response: complete, or without its body.
+
+    With `part` the body is that part of a stored file; with `later` the live part of the edge makes
+    it.
+    """
 
     status: int
     headers: Headers
     body: bytes
     part: StoredPart | None = None
+    later: Any = None
 
 
 ALIVE = Answer(

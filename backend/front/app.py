@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
 from backend.front.answer import ALIVE, Answer, Refusal, send_answer
 from backend.front.asgi import Disconnected, Headers, Receive, Scope, Send, header
@@ -28,17 +29,35 @@ HEALTH = "/healthz"
 OF_FILES = ("/uploads/", "/files/")
 
 
+class Live(Protocol):
+    """What answers later, or more than once."""
+
+    def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def leave(self) -> None: ...
+
+    async def socket(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    async def send(
+        self, later: Any, answer: Answer, scope: Scope, receive: Receive, send: Send
+    ) -> None: ...
+
+
 class Front:
     """Everything that comes in by the one port.
 
-    `application` is Django's WSGI handler; `request_size` bounds every body but an upload's, which
-    is staged in `staging`; pages of `origins` may read what the front itself refuses.
+    `application` is Django's WSGI handler; `live` serves WebSockets and what Django leaves for
+    later; `request_size` bounds every body but an upload's, which is staged in `staging`; pages of
+    `origins` may read what the front itself refuses.
     """
 
     def __init__(
         self,
         application: WSGIApplication,
         pool: Pool,
+        live: Live,
         *,
         request_size: int,
         staging: Path,
@@ -46,6 +65,7 @@ class Front:
     ) -> None:
         self._application = application
         self._pool = pool
+        self._live = live
         self._request_size = request_size
         self._staging = staging
         self._origins = origins
@@ -56,9 +76,12 @@ class Front:
             await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        else:  # a WebSocket closed before it is accepted is answered with 403
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await self._live.socket(scope, receive, send)
+
+    def leave(self) -> None:
+        """The server will stop: end the streams, which would never end by themselves."""
+        self._live.leave()
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         intake = Intake(scope, receive)
@@ -75,6 +98,8 @@ class Front:
         if stream is not None and answer.part is not None:
             length = 0 if scope["method"] == "HEAD" else answer.part.length
             await send_part(scope, receive, send, answer, stream, length)
+        elif answer.later is not None:
+            await self._live.send(answer.later, answer, scope, receive, send)
         elif intake.ended:
             await send_answer(send, answer, head=scope["method"] == "HEAD")
         else:
@@ -135,8 +160,10 @@ class Front:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         self._pool.start()
+        self._live.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        await self._live.stop()
         await asyncio.to_thread(self._pool.stop, STOP_SECONDS)
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -20,3 +20,12 @@ class Disconnected(Exception):
 def header(scope: Scope, name: bytes) -> bytes | None:
     """The first header of that (lower-case) name."""
     return next((value for key, value in scope["headers"] if key == name), None)
+
+
+def hang_up(scope: Scope) -> None:
+    """Cut the connection; a server that cannot be told so will see the answer end too early."""
+    scope.get("extensions", {}).get(HANG_UP, {}).get("now", _nothing)()
+
+
+def _nothing() -> None:
+    pass

@@ -1,9 +1,11 @@
-"""uvicorn's HTTP protocol with bounds on a request's head: its size, and the time it may take."""
+"""uvicorn's protocols with bounds on what a client can make them hold, and for how long."""
 
 import asyncio
+import logging
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from backend.front.asgi import HANG_UP
 
@@ -51,3 +53,26 @@ class BoundedHttp(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+class BoundedWebSocket(WebSocketsSansIOProtocol):
+    """Hangs up on a client that sends pings and takes no answer, or answers none."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.logger = self.conn.logger = logging.getLogger("downbeat.websocket")
+
+    def handle_connect(self, event: Any) -> None:
+        super().handle_connect(event)
+        if not self.close_sent:
+            self.scope["extensions"][HANG_UP] = {"now": self.transport.abort}
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.transport.abort()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.transport.abort()  # what waits to be sent would keep it open

@@ -5,7 +5,7 @@ import logging
 from typing import BinaryIO
 
 from backend.front.answer import Answer, Refusal
-from backend.front.asgi import HANG_UP, Receive, Scope, Send
+from backend.front.asgi import Receive, Scope, Send, hang_up
 from tasks.downloads import StoredPart, Truncated, open_part
 
 CHUNK = 262_144  # bytes for which a thread is asked to read
@@ -43,7 +43,7 @@ async def send_part(
             {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
         )
         if not await _send_bytes(send, stream, length, gone):
-            scope.get("extensions", {}).get(HANG_UP, {}).get("now", _nothing)()
+            hang_up(scope)
             await asyncio.wait([gone], timeout=1)  # so that the server knows before we return
     finally:
         gone.cancel()
@@ -80,7 +80,3 @@ async def _send_bytes(
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _nothing() -> None:
-    """A server that cannot be told to hang up sees the answer end too early."""

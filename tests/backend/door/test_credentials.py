@@ -1,17 +1,21 @@
-"""Who asks: a bearer token or nobody; cookies open nothing."""
+"""Who asks: a bearer token, the session of a page of ours, or nobody."""
 
 from typing import Any, Never
 
 import pytest
+from django.conf import settings
 from django.db import InterfaceError
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import ApiToken, User
 from accounts.tokens import create_token
 from accounts.viewer import Viewer
-from backend.door import http
+from backend.door import signing_in
 from tests.backend.door.conftest import JSON, Post, codes, content
 from tests.backend.door.toy import Root
+
+CSRF = "aB3" * 10 + "xy"  # 32 letters, as Django's secrets are
 
 
 @pytest.fixture(autouse=True)
@@ -48,14 +52,63 @@ def test_a_revoked_token_is_401(post: Post, viewer: Viewer) -> None:
     assert post("{ viewer }", authorization=f"Bearer {token}").status_code == 401
 
 
-def test_a_session_cookie_opens_nothing(post: Post, client: Client, viewer: Viewer) -> None:
+@pytest.fixture
+def page(viewer: Viewer) -> Client:
+    """A browser's page that is signed in by a session."""
+    client = Client(enforce_csrf_checks=True)
     client.force_login(User.objects.get())
-    assert content(post("{ viewer }")) == {"data": {"viewer": None}}
+    client.cookies["csrftoken"] = CSRF
+    return client
 
 
-def test_no_csrf_token_is_asked_for_because_no_cookie_counts() -> None:
-    strict = Client(enforce_csrf_checks=True)
-    response: Any = strict.post("/graphql", {"query": "{ hello }"}, JSON)
+def ask(client: Client, **headers: str) -> Any:
+    return client.post("/graphql", {"query": "{ viewer }"}, JSON, headers=headers)
+
+
+def test_a_session_signs_in_a_page_of_ours(page: Client, viewer: Viewer) -> None:
+    response = ask(page, x_csrftoken=CSRF, origin="http://testserver")
+    assert content(response) == {"data": {"viewer": str(viewer.user_id)}}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"x_csrftoken": CSRF[::-1]}, {"x_csrftoken": CSRF, "origin": "https://evil.example"}],
+    ids=["no proof", "a wrong proof", "another origin"],
+)
+def test_a_session_without_proof_of_the_page_is_403(page: Client, headers: dict[str, str]) -> None:
+    response = ask(page, **headers)
+    assert (response.status_code, codes(response)) == (403, ["FORBIDDEN"])
+    assert b"X-CSRFToken" in response.content
+
+
+def test_a_session_that_has_ended_signs_nobody_in(page: Client) -> None:
+    page.session.flush()
+    assert content(ask(page)) == {"data": {"viewer": None}}
+
+
+def test_a_session_of_an_old_password_signs_nobody_in(page: Client) -> None:
+    user = User.objects.get()
+    user.set_password("another")
+    user.save()
+    assert content(ask(page, x_csrftoken=CSRF)) == {"data": {"viewer": None}}
+
+
+def test_a_cookie_that_is_no_key_asks_nobody(
+    page: Client, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    page.cookies[settings.SESSION_COOKIE_NAME] = "x\x00'--"
+    with django_assert_num_queries(0):
+        assert content(ask(page)) == {"data": {"viewer": None}}
+
+
+def test_a_token_goes_before_a_session_and_needs_no_proof(page: Client, viewer: Viewer) -> None:
+    grace = User.objects.create(username="grace")
+    response = ask(page, authorization=f"Bearer {create_token(grace)}")
+    assert content(response) == {"data": {"viewer": str(grace.pk)}}
+
+
+def test_nobody_needs_no_proof() -> None:
+    response = ask(Client(enforce_csrf_checks=True))
     assert response.status_code == 200
 
 
@@ -65,7 +118,7 @@ def test_a_database_that_is_down_is_503_for_a_token(
     def fail(_header: str | None) -> Never:
         raise InterfaceError("no route to 10.0.0.1")
 
-    monkeypatch.setattr(http, "viewer_from_authorization", fail)
+    monkeypatch.setattr(signing_in, "viewer_from_authorization", fail)
     response = post("{ hello }", authorization="Bearer x")
     assert (response.status_code, codes(response)) == (503, ["UNAVAILABLE"])
     assert b"10.0.0.1" not in response.content

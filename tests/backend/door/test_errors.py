@@ -3,15 +3,17 @@
 import pytest
 
 from backend.door.errors import Fault
-from backend.door.execute import Outcome
 from backend.door.requests import GraphQLRequest
+from backend.door.watches import Outcome
 from schema.context import RequestContext
 from tests.backend.door.toy import DOOR, SECRET
 
 
 def execute(query: str, **variables: object) -> Outcome:
     request = GraphQLRequest(query, variables, None)
-    return DOOR.execute(request, RequestContext(None, "http://testserver"))
+    outcome = DOOR.execute(request, RequestContext(None, "http://testserver"))
+    assert isinstance(outcome, Outcome)
+    return outcome
 
 
 def test_a_bug_is_masked_and_found_in_the_log_by_its_reference(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from backend.door.errors import RequestRefused
 from backend.door.execute import Door
 from backend.door.requests import GraphQLRequest, read_request
+from backend.door.watches import Outcome
 from schema.context import RequestContext
 from schema.limits import JSON_DEPTH
 from tests.backend.door.toy import SCHEMA
@@ -30,6 +31,7 @@ def test_no_bytes_raise_anything_but_a_refusal(body: bytes) -> None:
 @given(documents)
 def test_no_document_raises(text: str) -> None:
     outcome = Door(SCHEMA, introspection=True).execute(GraphQLRequest(text, None, None), CONTEXT)
+    assert isinstance(outcome, Outcome)
     assert "data" in outcome.response or outcome.response["errors"]
 
 

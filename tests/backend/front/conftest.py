@@ -8,6 +8,7 @@ import pytest
 from backend.front.app import Front
 from backend.front.hop import WSGIApplication
 from backend.front.pool import Pool
+from tests.backend.front.still import Still
 
 REQUEST_SIZE = 1_000
 
@@ -31,7 +32,14 @@ def make_front(staging: Path) -> Iterator[MakeFront]:
         pool.start()
         pools.append(pool)
         origins = frozenset({"https://app.example"})
-        return Front(application, pool, request_size=REQUEST_SIZE, staging=staging, origins=origins)
+        return Front(
+            application,
+            pool,
+            Still(),
+            request_size=REQUEST_SIZE,
+            staging=staging,
+            origins=origins,
+        )
 
     yield make
     for pool in pools:

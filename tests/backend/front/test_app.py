@@ -13,6 +13,7 @@ from backend.front.app import Front
 from backend.front.pool import Pool
 from tests.backend.front.conftest import REQUEST_SIZE, MakeFront
 from tests.backend.front.exchange import DISCONNECT, SILENCE, Exchange
+from tests.backend.front.still import Still
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
@@ -171,19 +172,6 @@ async def test_what_breaks_in_the_hop_is_masked_with_a_reference(
     assert reference in caplog.text
 
 
-async def test_a_websocket_is_refused_before_it_is_accepted(make_front: MakeFront) -> None:
-    sent: list[Any] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "websocket.connect"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await make_front(never)({"type": "websocket"}, receive, send)
-    assert [message["type"] for message in sent] == ["websocket.close"]
-
-
 def make_pool(ended: list[int]) -> Pool:
     from backend.front.pool import Pool
 
@@ -207,7 +195,7 @@ async def test_it_starts_and_stops_with_the_server(staging: Any) -> None:
     ended: list[int] = []
     pool = make_pool(ended)
     folder = staging / "deep" / "folder"
-    front = Front(echo, pool, request_size=1, staging=folder, origins=frozenset())
+    front = Front(echo, pool, Still(), request_size=1, staging=folder, origins=frozenset())
     assert await lifespan(front) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert folder.is_dir()
     assert len(ended) == 2
@@ -216,5 +204,6 @@ async def test_it_starts_and_stops_with_the_server(staging: Any) -> None:
 async def test_a_staging_folder_that_cannot_be_made_stops_the_start(staging: Any) -> None:
     blocked = staging / "file"
     blocked.touch()
-    front = Front(echo, make_pool([]), request_size=1, staging=blocked / "x", origins=frozenset())
+    pool = make_pool([])
+    front = Front(echo, pool, Still(), request_size=1, staging=blocked / "x", origins=frozenset())
     assert await lifespan(front) == ["lifespan.startup.failed"]

@@ -227,16 +227,6 @@ def test_a_foreign_host_is_refused(server: Server) -> None:
     assert "evil" not in response.text
 
 
-def test_a_websocket_is_refused(server: Server) -> None:
-    upgrade = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-    }
-    assert server.http.get("/graphql", headers=upgrade).status_code == 403
-
-
 HOSTILE_PATHS = {
     "nul": "/%00",
     "no utf-8": "/%FF%FE",

@@ -1,0 +1,10 @@
+"""Writes a response as JSON text."""
+
+import json
+
+encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def to_bytes(text: str) -> bytes:
+    """UTF-8; half a surrogate pair, which it cannot spell, becomes a question mark."""
+    return text.encode("utf-8", "replace")

@@ -1,0 +1,72 @@
+"""Which WebSockets are let in, and what credential came with them."""
+
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
+
+from accounts.sessions import viewer_from_session
+from accounts.tokens import viewer_from_authorization
+from accounts.viewer import Viewer
+from backend.front.answer import Refusal
+from backend.front.asgi import Scope, header
+from backend.front.headers import check_headers
+
+PATH = "/graphql"
+_SCHEMES = {"ws": "http", "wss": "https"}
+
+
+def check(scope: Scope) -> None:
+    """Refusal for another address, a host or an origin that is not ours, or too many headers.
+
+    Cookies come with a socket whatever page opens it, so a browser's page must be one of ours or
+    of CORS_ORIGINS; programs send no Origin.
+    """
+    check_headers(scope)
+    if scope["path"] != PATH:
+        raise Refusal(404, "NOT_FOUND", f"WebSockets are served at {PATH}.")
+    domain, _ = split_domain_port(_text(scope, b"host"))
+    allowed = settings.ALLOWED_HOSTS or (["localhost", "127.0.0.1", "[::1]"] * settings.DEBUG)
+    if not domain or not validate_host(domain, allowed):
+        message = "This host name is not allowed here: its operator can add it to ALLOWED_HOSTS."
+        raise Refusal(400, "BAD_REQUEST", message)
+    origin = _text(scope, b"origin")
+    if origin and origin not in (_own_origin(scope), *settings.CORS_ALLOWED_ORIGINS):
+        message = "Pages of this origin may not call: the operator can add it to CORS_ORIGINS."
+        raise Refusal(403, "FORBIDDEN", message)
+
+
+def base_url(scope: Scope) -> str:
+    """Scheme and host under which the client sees us."""
+    configured: str | None = settings.PUBLIC_URL
+    return configured or f"{_SCHEMES[scope['scheme']]}://{_text(scope, b'host')}"
+
+
+def sign_in(scope: Scope, authorization: str | None) -> Viewer | None:
+    """The viewer by the `Authorization` of connection_init, of the handshake, or by the session.
+
+    None: nobody signed in. Raises BadCredential. Asks the database.
+    """
+    given = authorization or _text(scope, b"authorization")
+    if given:
+        return viewer_from_authorization(given)
+    key = _cookie(scope, settings.SESSION_COOKIE_NAME)
+    return viewer_from_session(key) if key else None
+
+
+def _own_origin(scope: Scope) -> str:
+    parts = urlsplit(base_url(scope))
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _cookie(scope: Scope, name: str) -> str | None:
+    try:
+        morsel = SimpleCookie(_text(scope, b"cookie")).get(name)
+    except CookieError:
+        return None
+    return None if morsel is None else morsel.value
+
+
+def _text(scope: Scope, name: bytes) -> str:
+    return (header(scope, name) or b"").decode("latin-1")

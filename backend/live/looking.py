@@ -1,0 +1,125 @@
+"""Looks for news for many watches at once: one job in the pool, each row read once."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Never, Protocol, TypeVar
+
+from django.db import InterfaceError, OperationalError, close_old_connections
+
+from backend.door.encoding import encode
+from backend.door.errors import error_response, mask
+from backend.door.watches import Watch
+from backend.front.pool import Full
+from schema.errors import Code
+from tasks.watch import News, Rows
+
+logger = logging.getLogger("downbeat.live")
+
+T = TypeVar("T")
+
+WATCHES_AT_ONCE = 50  # looked for in one job, so that requests between two of them wait little
+FULL_SECONDS = 0.05
+
+
+class Run(Protocol):
+    """Runs a job in the pool of Django's threads; Full when there is no room."""
+
+    def __call__(self, job: Callable[[], T]) -> Awaitable[T]: ...
+
+
+class Unavailable(Exception):
+    """The database failed; it is worth another try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a watch is told now, as JSON texts."""
+
+    payloads: list[str]
+    news: News
+
+
+Question = tuple[Watch, Any]
+
+
+class Looker:
+    """Gathers the watches that want a look while the last look is being had."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._waiting: list[tuple[Watch, asyncio.Future[Look]]] = []
+        self._wanted = asyncio.Event()
+
+    async def look(self, watch: Watch) -> Look:
+        """News for this watch, perhaps none. Raises Unavailable."""
+        future: asyncio.Future[Look] = asyncio.get_running_loop().create_future()
+        self._waiting.append((watch, future))
+        self._wanted.set()
+        return await future
+
+    async def work(self) -> Never:
+        """Look, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            batch, self._waiting = (
+                self._waiting[:WATCHES_AT_ONCE],
+                self._waiting[WATCHES_AT_ONCE:],
+            )
+            if not self._waiting:
+                self._wanted.clear()
+            await self._look([pair for pair in batch if not pair[1].done()])
+
+    async def _look(self, batch: list[tuple[Watch, "asyncio.Future[Look]"]]) -> None:
+        rows = Rows()
+        questions = [(watch, watch.feed.ask(rows)) for watch, _ in batch]
+        looks = await self._looks(rows, questions)
+        for (watch, future), (_, question), look in zip(batch, questions, looks, strict=True):
+            if isinstance(look, Unavailable):
+                watch.feed.failed(question)
+            if future.done():
+                continue
+            if isinstance(look, Unavailable):
+                future.set_exception(look)
+            else:
+                future.set_result(look)
+
+    async def _looks(self, rows: Rows, questions: list[Question]) -> "list[Look | Unavailable]":
+        while True:
+            try:
+                return await self._run(partial(_answer, rows, questions))
+            except Full:
+                await asyncio.sleep(FULL_SECONDS)
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("The database does not answer, so watchers wait: %s", error)
+                return [Unavailable() for _ in questions]
+            except Exception as error:
+                return [_masked(error)] * len(questions)
+
+
+def _answer(rows: Rows, questions: list[Question]) -> list[Look | Unavailable]:
+    """In the pool: the news of each watch, and its operation executed for them."""
+    close_old_connections()
+    return [_answer_one(watch, question, rows) for watch, question in questions]
+
+
+def _answer_one(watch: Watch, question: Any, rows: Rows) -> Look | Unavailable:
+    try:
+        news = watch.feed.answer(question, rows, watch.viewer)
+        outcomes = [watch.outcome(item) for item in news.items]
+        if any(map(watch.is_worth_another_try, outcomes)):
+            return Unavailable()
+        return Look([encode(outcome.response) for outcome in outcomes], news)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:  # one watch's trouble is not the others'
+        return _masked(error)
+
+
+def _masked(error: Exception) -> Look:
+    """The end of a watch by a bug of ours."""
+    message, reference = mask(error)
+    response = error_response(Code.INTERNAL, message, reference=reference)
+    return Look([encode(response)], News([], is_over=True))
