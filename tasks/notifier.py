@@ -88,10 +88,13 @@ class Herald:
         with suppress(queue.Full):
             self._waiting.put_nowait(word)
         if self._thread is None:
-            with self._lock:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._work, name="herald", daemon=True)
-                    self._thread.start()
+            self._start()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="herald", daemon=True)
+                self._thread.start()
 
     def _work(self) -> None:
         is_away = False
