@@ -29,7 +29,6 @@ from schema.limits import ERRORS, LINES, TOKENS
 ENTRIES = 1_000
 TEXT_LENGTH = 300_000  # characters of all texts together; their trees take up to 100 bytes for each
 LONGEST = 20_000  # characters of a text that is kept; a longer one carries data, so it comes once
-
 CONDITIONS = frozenset(("skip", "include"))
 
 
