@@ -9,7 +9,7 @@ TESTS ?=
 NPM = npm --prefix web --loglevel error
 NODE_READY = command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split("."); \
   process.exit(Number(a == 20 ? b < 19 : a == 22 ? b < 12 : a < 23))' 2>/dev/null
-NODE_NEEDED = GraphiQL needs Node (20.19, 22.12 or newer) and npm, which were not found
+NODE_NEEDED = GraphiQL needs npm and Node 20.19, 22.12 or newer (found: $$(node --version 2>/dev/null || echo none))
 WEB_SOURCES = web/graphiql.html web/vite.config.ts web/tsconfig.json $(wildcard web/src/* web/src/tabs/*)
 
 .DEFAULT_GOAL := help

@@ -52,10 +52,10 @@ async function open(colorScheme, viewport) {
   page.on("pageerror", (error) => seen.faults.push({ step, text: String(error) }));
   page.on("websocket", (socket) => seen.sockets.push(socket.url()));
   await page.goto(url);
-  await page.waitForFunction(() => {
-    const words = document.querySelectorAll(".graphiql-query-editor .view-line span[class^=mtk]");
-    return new Set([...words].map((word) => word.className)).size > 3; // it is coloured
-  });
+  await page // until the editor has coloured its words, not only the braces
+    .locator(".graphiql-query-editor [class^=mtk]:not(.mtk1, [class*=bracket])")
+    .first()
+    .waitFor();
   return page;
 }
 
@@ -120,7 +120,7 @@ const SCENES = {
   async tour() {
     step = "signed out";
     const page = await open("dark", DESKTOP);
-    seen.tabs = await page.getByRole("tab").allTextContents();
+    seen.tabs = await page.getByRole("tab").allInnerTexts();
     seen.bar.signedOut = await bar(page);
     await shoot(page, "signed-out");
 
@@ -157,17 +157,18 @@ const SCENES = {
   async looks() {
     for (const scheme of ["light", "dark"]) {
       for (const [name, size] of Object.entries({ desktop: DESKTOP, narrow: NARROW })) {
-        step = `${name}-${scheme}`;
+        const look = `${name}-${scheme}`;
+        step = look;
         const page = await open(scheme, size);
-        seen.colors[step] = await background(page);
-        await shoot(page, `signed-out-${step}`);
+        seen.colors[look] = await background(page);
+        await shoot(page, `signed-out-${look}`);
         await signIn(page, token);
         await page.getByText("Signed in as").waitFor();
         await play(page, "List");
-        await shoot(page, `list-${step}`);
+        await shoot(page, `list-${look}`);
         await page.getByRole("button", { name: "Show Documentation Explorer" }).click();
         await page.getByText("Root Types").waitFor();
-        await shoot(page, `docs-${step}`);
+        await shoot(page, `docs-${look}`);
         await page.context().close();
       }
     }

@@ -5,8 +5,8 @@ import { createClient } from "graphql-ws";
 
 type Fetcher = GraphiQLProps["fetcher"];
 type Params = Parameters<Fetcher>[0];
-type Refusal = { errors: { message: string }[] };
-type Answer = { data?: unknown; errors?: { message: string }[] };
+type Fault = { message: string; extensions?: { code?: string } };
+type Answer = { data?: unknown; errors?: Fault[] };
 
 const ADDRESS = location.origin + location.pathname; // the same for every transport
 const TOKEN = "downbeat:token";
@@ -17,13 +17,23 @@ export const token = {
   forget: () => sessionStorage.removeItem(TOKEN),
 };
 
-/** The name of the user whom this token, or else the browser's session, stands for. */
-export async function viewer(bearer: string | null): Promise<string | null> {
+/** Who is signed in, if anybody; what went wrong, if anything. */
+export type Session = { name: string | null; fault?: string };
+
+/** Signs in with this token, or else with the browser's session; a refused token is forgotten. */
+export async function signIn(bearer: string | null): Promise<Session> {
   const { data, errors } = await post({ query: "{ viewer { displayName } }" }, bearer);
-  if (errors?.[0]) {
-    throw new Error(errors[0].message);
+  const fault = errors?.[0];
+  if (bearer && fault?.extensions?.code !== "UNAUTHENTICATED") {
+    token.keep(bearer);
+  } else {
+    token.forget();
   }
-  return (data as { viewer: { displayName: string } | null }).viewer?.displayName ?? null;
+  if (fault) {
+    return { name: null, fault: fault.message };
+  }
+  const { viewer } = data as { viewer: { displayName: string } | null };
+  return { name: viewer?.displayName ?? null };
 }
 
 /** How GraphiQL sends its operations; `onIntrospection` hears whether the schema may be read. */
@@ -60,7 +70,7 @@ function find({ query, operationName }: Params): OperationDefinitionNode | null 
 async function fillNewestRun(
   params: Params,
   operation: OperationDefinitionNode | null,
-): Promise<Params | Refusal> {
+): Promise<Params | { errors: Fault[] }> {
   const declared = operation?.variableDefinitions?.map((each) => each.variable.name.value);
   if (!declared?.includes("newestRun") || params.variables?.newestRun) {
     return params;
@@ -127,8 +137,7 @@ function subscribe(params: Params) {
 
 function explain(fault: unknown): unknown {
   if (fault instanceof CloseEvent) {
-    const reason = fault.reason || `code ${fault.code}`;
-    return { message: `The WebSocket was closed: ${reason}.` };
+    return { message: `The WebSocket was closed: ${fault.reason || `code ${fault.code}`}` };
   }
   if (fault instanceof Event) {
     return { message: "No WebSocket could be opened." };

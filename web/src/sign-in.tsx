@@ -1,22 +1,6 @@
 // The bar above GraphiQL: who is signed in, or how to sign in.
 import { type FormEvent, useState } from "react";
-import { token, viewer } from "./service";
-
-export type Session = { name: string | null; fault?: string };
-
-/** Signs in with this token, or with the browser's session; a token that opens nothing is not kept. */
-export async function signIn(bearer: string | null): Promise<Session> {
-  token.forget();
-  try {
-    const name = await viewer(bearer);
-    if (bearer) {
-      token.keep(bearer);
-    }
-    return { name };
-  } catch (error) {
-    return { name: null, fault: (error as Error).message };
-  }
-}
+import { type Session, signIn, token } from "./service";
 
 type Props = { session: Session; onChange: (session: Session) => void; notice: string | null };
 
