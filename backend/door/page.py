@@ -26,10 +26,11 @@ def page(request: HttpRequest, base_url: str) -> HttpResponse:
 
 
 def _graphiql_policy(base_url: str) -> str:
-    # To older browsers 'self' has no WebSockets. The editor styles its lines by attributes.
-    socket = base_url.replace("http", "ws", 1)
+    # To older browsers 'self' has no WebSockets; a policy cannot name an IPv6 address.
+    socket = "" if "[" in base_url else base_url.replace("http", " ws", 1)
     return (
-        f"{_CLOSED}; script-src 'self'; worker-src 'self'; connect-src 'self' {socket}; "
+        f"{_CLOSED}; script-src 'self'; worker-src 'self'; connect-src 'self'{socket}; "
+        # The editor makes style elements, and its lines have style attributes.
         "style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:"
     )
 

@@ -147,5 +147,5 @@ def test_a_run_is_watched_until_it_is_final(
 def test_without_introspection_it_says_so_and_still_runs(chromium: str, tmp_path: Path) -> None:
     with running(Stack("embedded"), INTROSPECTION="false") as service:
         seen = play("closed", chromium, service, tmp_path)
-    assert "Introspection is off here" in seen["bar"]["signedOut"]
+    assert "No docs and no completion: Introspection is off" in seen["bar"]["signedOut"]
     assert seen["answers"]["Start"]["data"]["countWords"]["errors"] == []

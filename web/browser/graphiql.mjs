@@ -202,7 +202,7 @@ const SCENES = {
   /** Uses a service that does not show its schema. */
   async closed() {
     const page = await open("dark", DESKTOP);
-    await page.getByRole("status").getByText("Introspection is off").waitFor();
+    await page.getByRole("status").getByText("No docs and no completion").waitFor();
     seen.bar.signedOut = await bar(page);
     await signIn(page, token);
     await page.getByText("Signed in as").waitFor();

@@ -14,13 +14,12 @@ import upload from "./tabs/upload.graphql?raw";
 import watch from "./tabs/watch.graphql?raw";
 
 const TABS = [start, watch, list, cancel, upload].map((query) => ({ query }));
-const CLOSED = "Introspection is off here: operations run, but without docs and completion.";
 
 function Page({ first }: { first: Session }) {
   const [session, setSession] = useState(first);
   const [notice, setNotice] = useState<string | null>(null);
   const [fetcher] = useState(() =>
-    makeFetcher((isAllowed) => setNotice(isAllowed ? null : CLOSED)),
+    makeFetcher((fault) => setNotice(fault && `No docs and no completion: ${fault}`)),
   );
   return (
     <div className="graphiql-container page">

@@ -36,8 +36,8 @@ export async function signIn(bearer: string | null): Promise<Session> {
   return { name: viewer?.displayName ?? null };
 }
 
-/** How GraphiQL sends its operations; `onIntrospection` hears whether the schema may be read. */
-export function makeFetcher(onIntrospection: (isAllowed: boolean) => void): Fetcher {
+/** How GraphiQL sends its operations; `onIntrospection` hears why the schema cannot be read, if so. */
+export function makeFetcher(onIntrospection: (fault: string | null) => void): Fetcher {
   return async (given, options) => {
     const operation = find(given);
     const named = operation ? { ...given, operationName: operation.name?.value ?? null } : given;
@@ -50,7 +50,7 @@ export function makeFetcher(onIntrospection: (isAllowed: boolean) => void): Fetc
     }
     const answer = await post(params, token.get(), options?.headers);
     if (params.operationName === "IntrospectionQuery") {
-      onIntrospection(!answer.errors);
+      onIntrospection(answer.errors?.[0]?.message ?? null);
     }
     return answer as never;
   };

@@ -110,14 +110,21 @@ def test_graphiqls_policy_names_no_host_but_its_own(graphiql: HttpResponse) -> N
     }
 
 
-def test_graphiql_may_open_the_public_address_by_websocket(
-    client: Client, settings: Settings
+@pytest.mark.parametrize(
+    ("public_url", "connect"),
+    [
+        ("https://downbeat.example.org", "'self' wss://downbeat.example.org"),
+        ("http://127.0.0.1:8055", "'self' ws://127.0.0.1:8055"),
+        ("http://[::1]:8000", "'self'"),
+    ],
+)
+def test_graphiql_may_open_a_websocket_where_its_page_is(
+    client: Client, settings: Settings, public_url: str, connect: str
 ) -> None:
     settings.GRAPHIQL_PAGE = "GraphiQL"
-    settings.PUBLIC_URL = "https://downbeat.example.org"
-    response = client.get("/graphql", headers={"accept": BROWSER})
-    policy = response.headers["Content-Security-Policy"]
-    assert "connect-src 'self' wss://downbeat.example.org; " in policy
+    settings.PUBLIC_URL = public_url
+    policy = client.get("/graphql", headers={"accept": BROWSER}).headers["Content-Security-Policy"]
+    assert f"; connect-src {connect}; " in policy
 
 
 def test_assets_are_kept_for_ever_by_who_got_them(
