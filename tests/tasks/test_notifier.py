@@ -162,3 +162,21 @@ async def test_who_watches_knows_when_redis_is_away_and_back(
         Herald().changed([change])
         await soon(lambda: ear.changes == [change])
     notifier._client.cache_clear()
+
+
+def test_who_ends_tells_first_but_waits_for_no_redis_that_is_away(
+    url: str, settings: Settings
+) -> None:
+    herald, began = Herald(), time.monotonic()
+    herald.changed([a_change()])
+    herald.flush(10)
+    assert not herald._waiting.unfinished_tasks
+    assert time.monotonic() - began < 5
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    notifier._client.cache_clear()
+    herald.changed([a_change() for _ in range(BATCH * 3)])
+    began = time.monotonic()
+    herald.flush(0.2)
+    assert 0.1 < time.monotonic() - began < 2
+    with herald._waiting.mutex:
+        herald._waiting.queue.clear()
