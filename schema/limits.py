@@ -22,5 +22,6 @@ INTROSPECTION_FIELDS = 400  # under __schema and __type; the standard query has 
 WAIT_SECONDS = 25  # that an operation may wait for runs; below what proxies allow an idle answer
 OPERATIONS = 20  # open at once on one WebSocket
 MESSAGE_BYTES = 65_536  # of one WebSocket message
+SUBSCRIPTION = 20_000  # characters of a subscription's document and variables, which are kept
 
 JSON_DEPTH = 32  # objects and lists within each other in a request's body

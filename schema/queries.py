@@ -40,6 +40,10 @@ class Limits(graphene.ObjectType):
 
     page_size = graphene.Int(required=True, description="Items of a page.")
     wait_seconds = graphene.Float(required=True, description="Seconds that an answer may wait.")
+    operations = graphene.Int(required=True, description="Open at once on one WebSocket.")
+    watches = graphene.Int(
+        required=True, description="Streams and waits of one user open at once in one web process."
+    )
     request_size = BigInt(required=True, description="Bytes of a request's body.")
     upload_size = BigInt(required=True, description="Bytes of an uploaded file.")
     depth = graphene.Int(required=True, description="Fields within fields.")
@@ -124,6 +128,8 @@ class Query(graphene.ObjectType):
         return Limits(
             page_size=PAGE_SIZE,
             wait_seconds=limits.WAIT_SECONDS,
+            operations=limits.OPERATIONS,
+            watches=settings.WATCHES_PER_USER,
             request_size=settings.REQUEST_SIZE,
             upload_size=settings.UPLOAD_SIZE,
             depth=limits.DEPTH,

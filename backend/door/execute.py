@@ -15,13 +15,17 @@ from graphql import (
 )
 
 from backend.door.documents import Documents
-from backend.door.errors import Fault, RequestRefused, present
+from backend.door.encoding import encode
+from backend.door.errors import Fault, RequestRefused, error_response, present
 from backend.door.requests import GraphQLRequest
 from backend.door.watches import Content, Outcome, Subscription, Wait
 from schema.context import RequestContext
+from schema.errors import Code
+from schema.limits import SUBSCRIPTION
 from schema.subscriptions import Source
 
 T = TypeVar("T")
+TOO_LONG = f"A subscription and its variables have at most {SUBSCRIPTION} characters together."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class Door:
             return Outcome({"errors": refused.errors}, refused.fault)
         operation = _Operation(document.tree, request.variables, request.operation_name)
         if kind is OperationType.SUBSCRIPTION:
+            if len(request.query) + len(encode(request.variables)) > SUBSCRIPTION:
+                return Outcome(error_response(Code.QUERY_TOO_COMPLEX, TOO_LONG), Fault.REQUEST)
             return self._subscribe(operation, context)
         outcome = self._outcome(operation, context)
         if not context.waits.known:

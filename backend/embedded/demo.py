@@ -19,8 +19,6 @@ from backend.embedded.process import Process
 from backend.embedded.service import MANAGE, private_environment
 
 START_SECONDS = 60
-RUN_SECONDS = 60
-POLL_SECONDS = 0.2
 KEY = "demo-flights"
 FLIGHTS = 336_776
 
@@ -133,19 +131,18 @@ def _start(client: Client, file: str) -> dict[str, Any]:
 
 
 def _follow(client: Client, run_id: str) -> dict[str, Any]:
-    """Show the run's progress until it is final."""
+    """Show the run's progress until it is final, as the subscription tells it."""
     bar = Bar()
-    deadline = time.monotonic() + RUN_SECONDS
+    run: dict[str, Any] = {}
     try:
-        while time.monotonic() < deadline:
-            run: dict[str, Any] = client.graphql(api.RUN, id=run_id)["run"]
+        for data in client.watch(api.WATCH, id=run_id):
+            run = data["run"]
             bar.show(run["status"], run["progress"])
-            if run["isFinal"]:
-                return run
-            time.sleep(POLL_SECONDS)
     finally:
         bar.end()
-    raise DemoError(f"the run was not final after {RUN_SECONDS} s")
+    if not run["isFinal"]:
+        raise DemoError(f"the subscription ended with {run['status']}")
+    return run
 
 
 def _replay(client: Client, run: dict[str, Any]) -> None:

@@ -3,6 +3,8 @@
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -23,7 +25,7 @@ PROFILE = """mutation ($input: ProfileDatasetInput!, $options: RunOptions) {
 COUNT_WORDS = """mutation ($input: CountWordsInput!) {
   countWords(input: $input) { run { id } errors { field code message } }
 }"""
-RUN = """query ($id: ID!) {
+WATCH = """subscription ($id: ID!) {
   run(id: $id) {
     status
     isFinal
@@ -62,20 +64,31 @@ class Client:
 
     def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
         """The data of one operation."""
-        request = urllib.request.Request(  # noqa: S310 - the address of our own service
+        with _sent(self._request(query, variables, "application/json")) as response:
+            return _data(response.read())
+
+    def watch(self, subscription: str, **variables: Any) -> Iterator[dict[str, Any]]:
+        """The data of each event of a subscription, to its end."""
+        with _sent(self._request(subscription, variables, "text/event-stream")) as stream:
+            for line in stream:
+                if line.startswith(b"data: "):
+                    yield _data(line.removeprefix(b"data: "))
+                elif line == b"event: complete\n":
+                    return
+        raise DemoError("The stream of events broke off.")
+
+    def _request(
+        self, query: str, variables: dict[str, Any], accept: str
+    ) -> urllib.request.Request:
+        return urllib.request.Request(  # noqa: S310 - the address of our own service
             f"{self._url}/graphql",
             data=json.dumps({"query": query, "variables": variables}).encode(),
             headers={
                 "Authorization": f"Bearer {self._token}",
                 "Content-Type": "application/json",
-                "Accept": "application/json",
+                "Accept": accept,
             },
         )
-        answer = json.loads(_send(request))
-        if answer.get("errors"):
-            raise DemoError(f"GraphQL answered with errors: {answer['errors']}")
-        data: dict[str, Any] = answer["data"]
-        return data
 
     def upload(self, path: Path, content_type: str) -> str:
         """Ask for an upload, send the bytes where it says, and return the file's id."""
@@ -92,15 +105,24 @@ class Client:
                 method=upload["method"],
                 headers={"Content-Length": str(wish["size"]), **headers},
             )
-            _send(request)
-        return str(upload["id"])
+            with _sent(request):
+                return str(upload["id"])
 
 
-def _send(request: urllib.request.Request) -> bytes:
+def _data(text: bytes) -> dict[str, Any]:
+    answer = json.loads(text)
+    if answer.get("errors"):
+        raise DemoError(f"GraphQL answered with errors: {answer['errors']}")
+    data: dict[str, Any] = answer["data"]
+    return data
+
+
+@contextmanager
+def _sent(request: urllib.request.Request) -> Iterator[Any]:
+    """The response, to be read."""
     try:
         with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - as above
-            body: bytes = response.read()
-            return body
+            yield response
     except urllib.error.HTTPError as error:
         text = error.read(500).decode("utf-8", "replace")
         raise DemoError(f"{request.method} {request.full_url}: {error.code} {text}") from error

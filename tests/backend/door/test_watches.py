@@ -154,6 +154,11 @@ REFUSED = {
         "ada",
         "BAD_USER_INPUT",
     ),
+    "a text without end": (
+        "subscription { runChanged { id } } #" + "a" * 20_000,
+        "ada",
+        "QUERY_TOO_COMPLEX",
+    ),
     "too many aliases": (
         "subscription { runChanged { " + " ".join(f"a{n}: id" for n in range(31)) + " } }",
         "ada",
@@ -307,6 +312,13 @@ def test_a_database_that_fails_in_an_execution_is_tried_again_but_not_for_ever(
     assert watch.is_worth_another_try(outcomes[0]) is False
     assert not watch.is_worth_another_try(Outcome({"data": {}}))
     assert watch.is_worth_another_try(outcomes[0])
+
+
+def test_what_a_subscription_keeps_is_bounded(ask: Ask, viewer: Viewer) -> None:
+    scope = {"tags": ["a" * 1_100] * 20}
+    assert refused(ask("subscription($s: RunScope) { runChanged(scope: $s) { id } }", s=scope)) == (
+        "QUERY_TOO_COMPLEX"
+    )
 
 
 def test_a_refused_operation_has_its_fault(ask: Ask) -> None:
