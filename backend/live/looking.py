@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,8 @@ logger = logging.getLogger("downbeat.live")
 T = TypeVar("T")
 
 WATCHES_AT_ONCE = 50  # looked for in one job, so that requests between two of them wait little
+LOOK_SECONDS = 0.05  # between two looks when there is much to see, so that one serves many watches
+LOOKS_AT_ONCE = 10  # that need not keep that distance, so that little is seen at once
 FULL_SECONDS = 0.05
 
 
@@ -43,6 +46,7 @@ class Look:
 
 
 Question = tuple[Watch, Any]
+_Waiting = tuple[Watch, "asyncio.Future[Look]"]
 
 
 class Looker:
@@ -50,8 +54,9 @@ class Looker:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._waiting: list[tuple[Watch, asyncio.Future[Look]]] = []
+        self._waiting: list[_Waiting] = []
         self._wanted = asyncio.Event()
+        self._next_at = 0.0  # when the next look would be, were the distance always kept
 
     async def look(self, watch: Watch) -> Look:
         """News for this watch, perhaps none. Raises Unavailable."""
@@ -64,15 +69,20 @@ class Looker:
         """Look, until cancelled."""
         while True:
             await self._wanted.wait()
-            batch, self._waiting = (
-                self._waiting[:WATCHES_AT_ONCE],
-                self._waiting[WATCHES_AT_ONCE:],
-            )
-            if not self._waiting:
-                self._wanted.clear()
-            await self._look([pair for pair in batch if not pair[1].done()])
+            await asyncio.sleep(self._pause())
+            waiting, self._waiting = self._waiting, []
+            self._wanted.clear()
+            for first in range(0, len(waiting), WATCHES_AT_ONCE):
+                some = waiting[first : first + WATCHES_AT_ONCE]
+                await self._look([pair for pair in some if not pair[1].done()])
 
-    async def _look(self, batch: list[tuple[Watch, "asyncio.Future[Look]"]]) -> None:
+    def _pause(self) -> float:
+        """The seconds to gather watches before the next look."""
+        now, ahead = time.monotonic(), LOOKS_AT_ONCE * LOOK_SECONDS
+        self._next_at = max(self._next_at, now) + LOOK_SECONDS
+        return max(0.0, self._next_at - ahead - now)
+
+    async def _look(self, batch: list[_Waiting]) -> None:
         rows = Rows()
         questions = [(watch, watch.feed.ask(rows)) for watch, _ in batch]
         looks = await self._looks(rows, questions)
