@@ -6,19 +6,29 @@ MANAGE = $(BIN)/python manage.py
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
 RESOLVE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet
 TESTS ?=
+NPM = npm --prefix web --loglevel error
+NODE_READY = command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split("."); \
+  process.exit(Number(a == 20 ? b < 19 : a == 22 ? b < 12 : a < 23))' 2>/dev/null
+NODE_NEEDED = GraphiQL needs npm and Node 20.19, 22.12 or newer (found: $$(node --version 2>/dev/null || echo none))
+WEB_SOURCES = web/graphiql.html web/vite.config.ts web/tsconfig.json $(wildcard web/src/* web/src/tabs/*)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up demo test check lint types contracts migrations sdl format schema settings pins clean
+.PHONY: help up demo web node test check lint types contracts migrations sdl format schema settings \
+  pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: .venv/.run ## run the whole service on this machine, until Ctrl-C
+	@if $(NODE_READY); then $(MAKE) --silent web || echo "Going on without GraphiQL."; \
+	  else echo "$(NODE_NEEDED): going on without it."; fi
 	@exec $(BIN)/python -m backend.embedded
 
 demo: .venv/.demo ## show the service at work on real data, then stop it
 	@exec $(BIN)/python -m backend.embedded.demo
+
+web: web/dist/.built ## build GraphiQL, the page at /graphql; a running service shows it after a restart
 
 test: .venv/.dev ## run the tests; TESTS=path/to/test_file.py runs some
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup $(TESTS)
@@ -28,9 +38,11 @@ check: lint types contracts migrations sdl test ## run the tests and all other c
 lint: .venv/.dev ## check the format and the style
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
+	@$(call in_web,lint)
 
 types: .venv/.dev ## check the types
 	$(BIN)/mypy .
+	@$(call in_web,types)
 
 contracts: .venv/.dev ## check who imports whom
 	$(BIN)/lint-imports
@@ -44,6 +56,7 @@ sdl: .venv/.dev ## check that schema.graphql is up to date
 format: .venv/.dev ## put the code in its format
 	$(BIN)/ruff check --quiet --fix-only .
 	$(BIN)/ruff format --quiet .
+	@$(call in_web,format)
 
 schema: .venv/.run ## write schema.graphql
 	$(MANAGE) schema > schema.graphql.new
@@ -56,9 +69,32 @@ pins: .venv/.dev ## resolve requirements*.in into requirements*.txt again
 	$(RESOLVE) requirements.in --output-file requirements.txt
 	$(RESOLVE) requirements-dev.in --output-file requirements-dev.txt
 
-clean: ## remove .venv and all caches; .downbeat, the state, stays
+clean: ## remove .venv, GraphiQL and all caches; .downbeat, the state, stays
+	rm -rf web/node_modules web/dist
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What web/package.json calls so: skipped without Node, but not where everything is required.
+define in_web
+if $(NODE_READY); then $(MAKE) --silent web/node_modules/.installed && $(NPM) run --silent $(1); \
+elif [ "$$REQUIRE_STACKS" = 1 ]; then echo "$(NODE_NEEDED)."; exit 1; \
+else echo "Skipped in web/: $(NODE_NEEDED)."; fi
+endef
+
+node:
+	@$(NODE_READY) || { echo "$(NODE_NEEDED)."; exit 1; }
+
+web/node_modules/.installed: web/package-lock.json web/package.json web/.npmrc | node
+	@echo "Installing what GraphiQL is built from ..."
+	@$(NPM) ci --silent
+	@touch $@
+
+# The copies in gzip are for WhiteNoise, which serves them to whoever takes them.
+web/dist/.built: web/node_modules/.installed $(WEB_SOURCES) | node
+	@echo "Building GraphiQL ..."
+	@$(NPM) run --silent build
+	@gzip --keep --best web/dist/web/*.js web/dist/web/*.css
+	@touch $@
 
 .venv/.run: requirements.txt | .venv/bin/python
 	@echo "Installing what the service needs ..."

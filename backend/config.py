@@ -63,7 +63,9 @@ class Config(BaseSettings):
     allowed_hosts: Words = Field(
         ("localhost", "127.0.0.1", "[::1]"), description="Host names that requests may name."
     )
-    cors_origins: Words = Field((), description="Origins of SPAs that may call, exactly as sent.")
+    cors_origins: Words = Field(
+        (), description="Origins of SPAs that may call, exactly as sent; also by WebSocket."
+    )
     database_url: str | None = Field(
         None, description="postgres://user:password@host/name; empty: SQLite in DOWNBEAT_HOME."
     )

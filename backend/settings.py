@@ -1,5 +1,6 @@
 """Django's settings, all derived from backend.config."""
 
+from pathlib import Path
 from typing import Any
 
 import dj_database_url
@@ -102,6 +103,14 @@ STAGING_DIR = CONFIG.home / "files" / "incoming"  # beside the storage, so that 
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # the admin's assets, straight from their packages
 WHITENOISE_AUTOREFRESH = False
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/web/"  # Vite names these by their content
+
+# GraphiQL, if `make web` has built it. Read at the start, when WhiteNoise lists its assets too.
+_WEB = Path(__file__).parents[1] / "web" / "dist"
+GRAPHIQL_PAGE: str | None = None
+if (_WEB / "graphiql.html").is_file():
+    GRAPHIQL_PAGE = (_WEB / "graphiql.html").read_text(encoding="utf-8")
+    STATICFILES_DIRS = [("web", _WEB / "web")]
 
 CORS_ALLOWED_ORIGINS = list(CONFIG.cors_origins)
 CORS_ALLOW_CREDENTIALS = False

@@ -30,16 +30,12 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--grace", type=int, default=GRACE_SECONDS, help="seconds for open requests at the end"
-    )
-    settings, grace = config.load(), parser.parse_args().grace
+def make_server(application: str, host: str, port: int, *, grace: int, log_level: str) -> Server:
+    """A server for the application at this place (`module:name`), with our bounds."""
     options = uvicorn.Config(
-        "backend.asgi:application",
-        host=settings.host,
-        port=settings.port,
+        application,
+        host=host,
+        port=port,
         http=BoundedHttp,
         ws=BoundedWebSocket,
         ws_max_size=MESSAGE_BYTES,
@@ -50,9 +46,19 @@ def main() -> None:
         timeout_graceful_shutdown=grace,
         proxy_headers=False,  # anybody can send them: PUBLIC_URL says what clients see
         access_log=False,  # it would print the signatures of uploads
-        log_level=settings.log_level.lower(),
+        log_level=log_level,
     )
-    Server(options).run()
+    return Server(options)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--grace", type=int, default=GRACE_SECONDS, help="seconds for open requests at the end"
+    )
+    grace, settings = parser.parse_args().grace, config.load()
+    application, log_level = "backend.asgi:application", settings.log_level.lower()
+    make_server(application, settings.host, settings.port, grace=grace, log_level=log_level).run()
 
 
 def _connections() -> int:

@@ -83,15 +83,24 @@ class Herald:
         for change in changes:
             self._say(change)
 
+    def flush(self, seconds: float) -> None:
+        """Wait until everything is told, so many seconds at most: this process will end."""
+        all_told = self._waiting.all_tasks_done
+        with all_told:
+            all_told.wait_for(lambda: not self._waiting.unfinished_tasks, seconds)
+
     def _say(self, word: UUID | Change) -> None:
         """Dropped when too much waits."""
         with suppress(queue.Full):
             self._waiting.put_nowait(word)
         if self._thread is None:
-            with self._lock:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._work, name="herald", daemon=True)
-                    self._thread.start()
+            self._start()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="herald", daemon=True)
+                self._thread.start()
 
     def _work(self) -> None:
         is_away = False
@@ -107,6 +116,8 @@ class Herald:
                 time.sleep(AWAY_SECONDS)
             else:
                 is_away = False
+            for _ in words:
+                self._waiting.task_done()
 
     def _some(self) -> list[UUID | Change]:
         """What waits, after waiting for something."""

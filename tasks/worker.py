@@ -29,6 +29,7 @@ log = logging.getLogger("downbeat.worker")
 EXIT_CHILD = 75
 EXIT_DEAF = 70  # the worker heard of no work though there was some
 LEAVE_SECONDS = 2.0  # after the last run was given back
+TELL_SECONDS = 0.5  # for a process that ends to tell watchers of what it did last
 
 
 # Two containers may have the same host name and the same process ids.
@@ -67,6 +68,7 @@ def _place() -> int:
 
 def _end_child() -> None:
     """Leave at once; Celery's main process replaces the child and the other slots go on."""
+    notifier.HERALD.flush(TELL_SECONDS)
     os._exit(EXIT_CHILD)
 
 
@@ -102,6 +104,10 @@ def _follow(house: Housekeeper) -> None:
         # A signal to the whole group is the main process's to answer: here it would fail the run.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         BOARD.watch(_place(), None)  # the one before in this place may have been killed
+
+    @signals.worker_process_shutdown.connect(weak=False)
+    def dying(**_: Any) -> None:
+        notifier.HERALD.flush(TELL_SECONDS)
 
     @signals.task_unknown.connect(weak=False)
     def unknown(name: str, id: str, **_: Any) -> None:

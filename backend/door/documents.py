@@ -2,11 +2,13 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from graphql import (
+    DirectiveNode,
     DocumentNode,
+    FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
@@ -15,9 +17,7 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     SelectionNode,
-    ValidationRule,
     parse,
-    specified_rules,
     validate,
 )
 
@@ -29,6 +29,7 @@ from schema.limits import ERRORS, LINES, TOKENS
 ENTRIES = 1_000
 TEXT_LENGTH = 300_000  # characters of all texts together; their trees take up to 100 bytes for each
 LONGEST = 20_000  # characters of a text that is kept; a longer one carries data, so it comes once
+CONDITIONS = frozenset(("skip", "include"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,41 +93,52 @@ class Documents:
             raise RequestRefused(Fault.REQUEST, Code.QUERY_TOO_COMPLEX, message)
         tree = _parse(text)
         admit(tree, introspection=self._introspection)
+        _check_subscriptions(tree)
         errors = validate(
-            self._schema,
-            tree,
-            (*specified_rules, UnconditionalSubscriptions),
-            max_errors=ERRORS,
-            hide_suggestions=not self._introspection,
+            self._schema, tree, max_errors=ERRORS, hide_suggestions=not self._introspection
         )
         if errors:
             raise RequestRefused(Fault.DOCUMENT, Code.GRAPHQL_VALIDATION_FAILED, *errors)
         return tree
 
 
-class UnconditionalSubscriptions(ValidationRule):
-    """What a subscription watches must not depend on a variable; the installed rules let it.
+def _check_subscriptions(tree: DocumentNode) -> None:
+    """What a subscription watches must not depend on a variable.
 
+    Asked before the installed rules, which let it pass, or stumble over the variable.
     https://spec.graphql.org/September2025/#sec-Single-Root-Field
     """
-
-    def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
+    fragments = {
+        node.name.value: node
+        for node in tree.definitions
+        if isinstance(node, FragmentDefinitionNode)
+    }
+    for node in tree.definitions:
+        if not isinstance(node, OperationDefinitionNode):
+            continue
         if node.operation is not OperationType.SUBSCRIPTION:
-            return
-        within: set[str] = set()
-        selections: list[SelectionNode] = list(node.selection_set.selections)
-        while selections:
-            selection = selections.pop()
-            for directive in selection.directives:
-                if directive.name.value in ("skip", "include"):
-                    message = f"@{directive.name.value} is not for what a subscription watches."
-                    self.report_error(GraphQLError(message, directive))
-            if isinstance(selection, InlineFragmentNode):
-                selections += selection.selection_set.selections
-            elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in within:
-                within.add(selection.name.value)
-                fragment = self.context.get_fragment(selection.name.value)
-                selections += fragment.selection_set.selections if fragment else ()
+            continue
+        for directive in _root_directives(node, fragments):
+            message = f"@{directive.name.value} is not for what a subscription watches."
+            error = GraphQLError(message, directive)
+            raise RequestRefused(Fault.DOCUMENT, Code.GRAPHQL_VALIDATION_FAILED, error)
+
+
+def _root_directives(
+    operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> Iterator[DirectiveNode]:
+    """The conditions on what is selected at the root, fragments written out."""
+    within: set[str] = set()
+    selections: list[SelectionNode] = list(operation.selection_set.selections)
+    while selections:
+        selection = selections.pop()
+        yield from (each for each in selection.directives if each.name.value in CONDITIONS)
+        if isinstance(selection, InlineFragmentNode):
+            selections += selection.selection_set.selections
+        elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in within:
+            within.add(selection.name.value)
+            fragment = fragments.get(selection.name.value)  # validation tells of an unknown one
+            selections += fragment.selection_set.selections if fragment else ()
 
 
 def _parse(text: str) -> DocumentNode:

@@ -83,8 +83,9 @@ class Door:
                 hide_suggestions=not self._introspection,
             )
         )
-        if isinstance(source, ExecutionResult):
-            return _outcome(source)
+        if isinstance(source, ExecutionResult):  # there is no stream, and so there are no data
+            outcome = _outcome(source)
+            return Outcome({"errors": outcome.response["errors"]}, outcome.fault)
         feed = cast(Source, source).feed
         return Subscription(context, partial(self._outcome, operation), feed)
 

@@ -32,7 +32,7 @@ class GraphQLView:
         if request.method in ("GET", "HEAD") and negotiation.wants_page(
             request.headers.get("accept", "")
         ):
-            return page(base_url(request))
+            return page(request, base_url(request))
         response = refuse(405, Code.BAD_REQUEST, "Send GraphQL by POST, as application/json.")
         response.headers["Allow"] = "POST"
         return response

@@ -34,6 +34,8 @@ class LaterResponse(HttpResponse):
     def __init__(self, media_type: str, content: Content) -> None:
         content_type = CONTENT_TYPES.get(media_type, f"{media_type}; charset=utf-8")
         super().__init__(content_type=content_type, headers=HEADERS)
+        if media_type in STREAMS:
+            self.headers["X-Accel-Buffering"] = "no"  # nginx would collect what comes in time
         self.later = Later(media_type, content)
 
 

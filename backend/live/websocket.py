@@ -240,7 +240,9 @@ class Socket:
             text = f"A socket has at most {OPERATIONS} operations: complete one first."
             await self._refuse(operation, error_response(Code.RATE_LIMITED, text))
             return
-        self._operations[operation] = self._task(self._operate(operation, request))
+        self._operations[operation] = self._task(
+            self._operate(operation, request, time.monotonic())
+        )
 
     async def _complete(self, message: dict[str, Any]) -> None:
         task = self._operations.pop(_id(message), None)
@@ -255,8 +257,7 @@ class Socket:
         "complete": _complete,
     }
 
-    async def _operate(self, operation: str, request: GraphQLRequest) -> None:
-        since = time.monotonic()
+    async def _operate(self, operation: str, request: GraphQLRequest, since: float) -> None:
         try:
             content = await self._execute(request)
         except Told as refusal:

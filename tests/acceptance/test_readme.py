@@ -66,6 +66,36 @@ def test_the_curl_lines_start_and_read_a_run(embedded_service: Service) -> None:
 
 
 @pytest.mark.xdist_group("embedded")
+def test_the_curl_line_watches_runs(embedded_service: Service) -> None:
+    client = Client(embedded_service, "watcher")
+    line = block("console", "text/event-stream").removeprefix("$ ")
+    command = line.replace("http://127.0.0.1:8000", embedded_service.url)
+    environment = {**os.environ, "TOKEN": client.token}
+    with subprocess.Popen(
+        ["sh", "-c", f"exec {command}"], env=environment, stdout=subprocess.PIPE, text=True
+    ) as curl:
+        assert curl.stdout is not None
+        assert curl.stdout.readline() == ":\n"  # it is open
+        run = client.started(COUNT, text="a b")
+        for line in curl.stdout:
+            if run in line and '"status":"SUCCEEDED"' in line:
+                break
+        curl.terminate()
+
+
+@pytest.mark.xdist_group("embedded")
+def test_the_subscription_for_apps_is_valid(embedded_service: Service) -> None:
+    client = Client(embedded_service)
+    run = client.started(COUNT, text="to be")
+    client.finished(run)
+    body = {"query": block("graphql", "subscription Watch"), "variables": {"id": run}}
+    headers = {"Authorization": f"Bearer {client.token}", "Accept": "text/event-stream"}
+    answer = embedded_service.http.post("/graphql", json=body, headers=headers).text
+    assert '"result":{"words":2,"longest":"to"}' in answer
+    assert answer.endswith("event: complete\ndata:\n\n")
+
+
+@pytest.mark.xdist_group("embedded")
 def test_the_query_for_apps_is_valid(embedded_service: Service) -> None:
     client = Client(embedded_service)
     mutation = re.search(r"const query = `(.*?)`;", README, re.DOTALL)

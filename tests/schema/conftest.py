@@ -9,7 +9,7 @@ from graphql import graphql_sync
 from accounts.viewer import Viewer
 from schema.build import schema
 from schema.context import RequestContext
-from tasks import broker
+from tasks import broker, notifier
 
 Ask = Callable[..., dict[str, Any]]
 
@@ -30,5 +30,6 @@ def ask() -> Ask:
 
 
 @pytest.fixture(autouse=True)
-def _silent_knocker(monkeypatch: pytest.MonkeyPatch) -> None:
+def _silence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker.Knocker, "_start", lambda self: None)
+    monkeypatch.setattr(notifier.Herald, "_start", lambda self: None)

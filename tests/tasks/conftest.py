@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from tasks import broker
+from tasks import broker, notifier
 from tasks.registry import Registry, Task
 
 
@@ -23,9 +23,11 @@ def knocks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, UUID]]:
 
 
 @pytest.fixture(autouse=True)
-def _silent_knocker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A knocker without its thread: these tests look at rows, the journeys at knocks."""
+def _silence(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No threads that knock: these tests look at rows, the journeys at knocks."""
     monkeypatch.setattr(broker.Knocker, "_start", lambda self: None)
+    if "redis" not in request.fixturenames:
+        monkeypatch.setattr(notifier.Herald, "_start", lambda self: None)
 
 
 @pytest.fixture

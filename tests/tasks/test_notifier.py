@@ -1,15 +1,17 @@
-"""Word of a cancel goes out without waiting for Redis, and is heard by every worker."""
+"""Word of cancels and changes goes out without waiting for Redis, and is heard by all."""
 
+import asyncio
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from uuid import uuid4
 
 import pytest
 from pytest_django import Settings
 
 from tasks import notifier
-from tasks.notifier import Herald, listen
+from tasks.notifier import BATCH, GONE, Change, Herald, listen, listen_for_changes
 from tests.stacks.machine import Server
 from tests.stacks.redis_server import new_database
 
@@ -80,3 +82,101 @@ def test_who_listens_hears_again_after_redis_was_away(
     notifier._client.cache_clear()
     until(lambda: len(heard) >= 1)
     notifier._client.cache_clear()
+
+
+class Ear:
+    """What a watching process hears."""
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.is_listening: list[bool] = []
+
+
+@contextlib.asynccontextmanager
+async def listening() -> AsyncIterator[Ear]:
+    ear = Ear()
+    work = listen_for_changes(ear.changes.append, ear.is_listening.append)
+    task = asyncio.create_task(work)
+    try:
+        yield ear
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def soon(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def a_change(revision: int = 1) -> Change:
+    return Change(uuid4(), uuid4(), revision)
+
+
+async def test_changes_are_heard_by_all_who_watch(url: str) -> None:
+    change, gone = a_change(7), a_change(GONE)
+    async with listening() as one, listening() as other:
+        await soon(lambda: one.is_listening == other.is_listening == [True])
+        Herald().changed([change, gone])
+        await soon(lambda: len(one.changes) + len(other.changes) == 4)
+        assert one.changes == other.changes == [change, gone]
+
+
+async def test_of_changes_told_together_the_last_of_a_run_is_enough(url: str) -> None:
+    herald, change = Herald(), a_change()
+    with herald._lock:  # nobody tells yet
+        for revision in range(1, BATCH):
+            herald._waiting.put(change._replace(revision=revision))
+    async with listening() as ear:
+        await soon(lambda: ear.is_listening == [True])
+        herald._start()
+        await soon(lambda: bool(ear.changes))
+        assert ear.changes == [change._replace(revision=BATCH - 1)]
+
+
+async def test_a_message_that_is_no_change_is_skipped(url: str) -> None:
+    change = a_change()
+    async with listening() as ear:
+        await soon(lambda: ear.is_listening == [True])
+        for junk in (b"", b"\xff", b"a b c", b"1 2", f"{change} 4".encode()):
+            notifier._client().publish(notifier._channel(notifier.CHANGES), junk)
+        Herald().changed([change])
+        await soon(lambda: bool(ear.changes))
+        assert ear.changes == [change]
+
+
+async def test_who_watches_knows_when_redis_is_away_and_back(
+    redis: Server, settings: Settings
+) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    notifier._client.cache_clear()
+    async with listening() as ear:
+        await soon(lambda: ear.is_listening == [False])
+        settings.REDIS_URL = new_database(redis)
+        notifier._client.cache_clear()
+        await soon(lambda: ear.is_listening == [False, True])
+        notifier._client().client_kill_filter(_type="pubsub")
+        await soon(lambda: ear.is_listening == [False, True, False, True])
+        change = a_change()
+        Herald().changed([change])
+        await soon(lambda: ear.changes == [change])
+    notifier._client.cache_clear()
+
+
+def test_who_ends_tells_first_but_waits_for_no_redis_that_is_away(
+    url: str, settings: Settings
+) -> None:
+    herald, began = Herald(), time.monotonic()
+    herald.changed([a_change()])
+    herald.flush(10)
+    assert not herald._waiting.unfinished_tasks
+    assert time.monotonic() - began < 5
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    notifier._client.cache_clear()
+    herald.changed([a_change() for _ in range(BATCH * 3)])
+    began = time.monotonic()
+    herald.flush(0.2)
+    assert 0.1 < time.monotonic() - began < 2
+    with herald._waiting.mutex:
+        herald._waiting.queue.clear()

@@ -24,9 +24,9 @@ def validations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that were validated."""
     seen: list[str] = []
 
-    def noted(schema: Any, tree: Any, rules: Any, **options: Any) -> Any:
+    def noted(schema: Any, tree: Any, **options: Any) -> Any:
         seen.append(tree.loc.source.body)
-        return validate(schema, tree, rules, **options)
+        return validate(schema, tree, **options)
 
     monkeypatch.setattr(documents, "validate", noted)
     return seen

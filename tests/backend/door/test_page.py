@@ -1,12 +1,14 @@
-"""A browser gets a page that needs nothing else and trusts nothing."""
+"""A browser gets GraphiQL, or lines to copy: a page that needs no other host and trusts none."""
 
 import base64
 import hashlib
 import html
 import json
 import re
+from pathlib import Path
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
@@ -14,6 +16,11 @@ from backend.door.documents import Documents
 from schema.build import schema
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.fixture(autouse=True)
+def _not_built(settings: Settings) -> None:
+    settings.GRAPHIQL_PAGE = None
 
 
 @pytest.fixture
@@ -28,6 +35,11 @@ def test_its_lines_name_the_host_that_was_asked(page: str) -> None:
     assert "curl -s http://testserver/graphql" in page
     assert 'href="/schema.graphql"' in page
     assert "manage.py api_token you" in page
+
+
+def test_it_says_how_to_build_graphiql(page: str) -> None:
+    assert "<code>make web</code>" in page
+    assert "Node" in page
 
 
 def test_its_queries_are_valid_in_this_service(page: str) -> None:
@@ -60,3 +72,69 @@ def test_a_hostile_address_is_escaped(client: Client, settings: Settings) -> Non
 @pytest.mark.parametrize("accept", ["*/*", "", "application/json", "text/html;q=0"])
 def test_programs_do_not_get_it(client: Client, accept: str) -> None:
     assert client.get("/graphql", headers={"accept": accept}).status_code == 405
+
+
+@pytest.fixture
+def graphiql(client: Client, settings: Settings) -> HttpResponse:
+    """The answer where `make web` has built this page."""
+    settings.GRAPHIQL_PAGE = "<!doctype html><title>GraphiQL</title>"
+    response: HttpResponse = client.get("/graphql", headers={"accept": BROWSER})  # type: ignore[assignment]
+    return response
+
+
+def test_graphiql_is_served_where_it_is_built(graphiql: HttpResponse) -> None:
+    assert graphiql.content == b"<!doctype html><title>GraphiQL</title>"
+    assert graphiql.headers["content-type"] == "text/html; charset=utf-8"
+    assert graphiql.headers["cache-control"] == "no-store"
+    assert "Accept" in graphiql.headers["vary"]
+
+
+def test_graphiql_gets_the_cookie_that_its_requests_give_back(graphiql: HttpResponse) -> None:
+    assert len(graphiql.cookies["csrftoken"].value) >= 32
+    assert not graphiql.cookies["csrftoken"]["httponly"]
+
+
+def test_graphiqls_policy_names_no_host_but_its_own(graphiql: HttpResponse) -> None:
+    directives = graphiql.headers["Content-Security-Policy"].split("; ")
+    assert {name: values for name, *values in map(str.split, directives)} == {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "worker-src": ["'self'"],
+        "connect-src": ["'self'", "ws://testserver"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "font-src": ["'self'", "data:"],
+        "img-src": ["'self'", "data:"],
+        "base-uri": ["'none'"],
+        "form-action": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("public_url", "connect"),
+    [
+        ("https://downbeat.example.org", "'self' wss://downbeat.example.org"),
+        ("http://127.0.0.1:8055", "'self' ws://127.0.0.1:8055"),
+        ("http://[::1]:8000", "'self'"),
+    ],
+)
+def test_graphiql_may_open_a_websocket_where_its_page_is(
+    client: Client, settings: Settings, public_url: str, connect: str
+) -> None:
+    settings.GRAPHIQL_PAGE = "GraphiQL"
+    settings.PUBLIC_URL = public_url
+    policy = client.get("/graphql", headers={"accept": BROWSER}).headers["Content-Security-Policy"]
+    assert f"; connect-src {connect}; " in policy
+
+
+def test_assets_are_kept_for_ever_by_who_got_them(
+    client: Client, settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "graphiql-C0ffee.js").write_text("1")
+    settings.STATICFILES_DIRS = [("web", tmp_path)]
+    asset = client.head("/static/web/graphiql-C0ffee.js")
+    assert asset.status_code == 200
+    assert asset.headers["content-type"].startswith("text/javascript")
+    assert "immutable" in asset.headers["cache-control"]
+    foreign = client.head("/static/admin/css/base.css")
+    assert "immutable" not in foreign.headers["cache-control"]
