@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -89,20 +89,20 @@ def test_who_stops_reading_is_cut_off_and_costs_little(tmp_path: Path) -> None:
         ledger = str(tmp_path / "ledger")
         run = begin(client, "chatter", seconds=14, text=TEXT, ledger=ledger)
         until_status(client, run, "RUNNING")
-        with impatient_web(service) as (port, web):
+        with impatient_web(service) as (port, web), ExitStack() as stack:
             reading = Watcher(client, run, port=port)
             reading.until(lambda watcher: len(watcher.seen) >= 2)
             before = pages(web)
-            mute = [mute_stream(client, port, HEAVY, run) for _ in range(5)]
-            deaf = [open_socket(client, port, max_queue=1) for _ in range(5)]
-            for wire in deaf:
+            mute = [stack.enter_context(mute_stream(client, port, HEAVY, run)) for _ in range(5)]
+            for _ in range(5):
+                wire = stack.enter_context(open_socket(client, port, max_queue=1))
                 for operation in range(5):
                     subscribe(wire, str(operation), HEAVY, id=run)
             most = 0
 
             def are_cut() -> bool:
                 nonlocal most
-                most = max(most, pages(web) - before)
+                most = max(most, pages(web) - before); print(most, connections(web, port), time.monotonic())
                 return connections(web, port) == 1
 
             until(are_cut, 12)
@@ -112,8 +112,6 @@ def test_who_stops_reading_is_cut_off_and_costs_little(tmp_path: Path) -> None:
             gaps = [later - at for at, later in zip(reading.at, reading.at[1:], strict=False)]
             assert max(gaps) < 3, gaps
             assert all(map(is_cut, mute))
-            for wire in deaf:
-                wire.close()
 
 
 def connections(pid: int, port: int) -> int:
@@ -136,15 +134,15 @@ def test_nothing_is_left_of_watchers_that_are_gone(tmp_path: Path) -> None:
 
         def come_and_go(times: int) -> None:
             for number in range(times):
-                wire = open_socket(client)
-                subscribe(wire, "1", WATCH, id=run)
-                if number % 2:
-                    wire.recv(10)
-                stream = mute_stream(client, service.port, WATCH, run)
-                if number % 3:
-                    stream.recv(100)
-                stream.close()
-                wire.close() if number % 5 else wire.socket.close()
+                with (
+                    open_socket(client) as wire,
+                    mute_stream(client, service.port, WATCH, run) as stream,
+                ):
+                    subscribe(wire, "1", WATCH, id=run)
+                    if number % 2:
+                        wire.recv(10)
+                    if number % 3:
+                        stream.recv(100)
 
         def files() -> int:
             return len(list(Path(f"/proc/{web}/fd").iterdir()))

@@ -3,7 +3,8 @@
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
@@ -17,24 +18,25 @@ WATCH = """subscription($id: ID!, $after: Int) { run(id: $id, afterRevision: $af
   status isFinal revision progress { done } } }"""
 
 
+@contextmanager
 def open_socket(
     client: Client, port: int | None = None, max_queue: int | None = None
-) -> ClientConnection:
+) -> Iterator[ClientConnection]:
     """A greeted WebSocket of this user; at another port than the service's, if one is given.
 
     With `max_queue`, so many messages are read ahead of who wants them.
     """
-    socket = connect(
+    with connect(
         f"ws://127.0.0.1:{port or client.service.port}/graphql",
         subprotocols=[Subprotocol("graphql-transport-ws")],
         compression=None,
         max_queue=max_queue,
         max_size=None,
-    )
-    credential = {"authorization": f"Bearer {client.token}"}
-    socket.send(json.dumps({"type": "connection_init", "payload": credential}))
-    assert json.loads(socket.recv(10))["type"] == "connection_ack"
-    return socket
+    ) as socket:
+        credential = {"authorization": f"Bearer {client.token}"}
+        socket.send(json.dumps({"type": "connection_init", "payload": credential}))
+        assert json.loads(socket.recv(10))["type"] == "connection_ack"
+        yield socket
 
 
 def subscribe(socket: ClientConnection, operation: str, query: str, **variables: Any) -> None:
@@ -52,7 +54,8 @@ class Watcher:
         self.at: list[float] = []
         self.is_complete = False
         self.is_cut = False
-        self._socket = open_socket(client, port)
+        self._stack = ExitStack()
+        self._socket = self._stack.enter_context(open_socket(client, port))
         subscribe(self._socket, "1", WATCH, id=run, after=after)
         threading.Thread(target=self._follow, daemon=True).start()
 
@@ -65,7 +68,7 @@ class Watcher:
         return self.seen[-1]
 
     def close(self) -> None:
-        self._socket.close()
+        self._stack.close()
 
     def until(self, condition: Callable[["Watcher"], bool], seconds: float = 20) -> float:
         """Wait for it; how long it took."""
