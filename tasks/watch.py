@@ -22,6 +22,7 @@ from tasks.notifier import GONE, Change
 from tasks.status import OPEN
 
 RUNS_AT_ONCE = 100  # that one look tells of to one watcher
+HEAVY_AT_ONCE = 10  # when their input and result are read, which may be large
 EVENTS_AT_ONCE = 100
 BACKLOG = 1_000  # runs that one watcher of many may be behind; then it is cut off
 REMEMBERED = 1_000  # runs whose last told revision a watcher of many remembers
@@ -72,6 +73,10 @@ class News:
     has_more: bool = False
     revision: int = 0
 
+    def up_to(self, count: int) -> "News":
+        """The first of the items; the others are told later."""
+        return News(self.items[:count], has_more=True)
+
 
 class Feed(ABC):
     """What one watcher is still to be told."""
@@ -107,7 +112,7 @@ class Feed(ABC):
         """The watcher has these news."""
 
     def failed(self, question: Any) -> None:  # noqa: B027
-        """The look came to nothing and will be repeated."""
+        """The look came to nothing, or told a part only, and will be repeated."""
 
 
 class NoFeed(Feed):
@@ -224,7 +229,8 @@ class OwnerFeed(Feed):
         return True
 
     def ask(self, rows: Rows) -> dict[UUID, int]:
-        asked = {key: self._behind.pop(key) for key in list(self._behind)[:RUNS_AT_ONCE]}
+        most = HEAVY_AT_ONCE if self.is_heavy else RUNS_AT_ONCE
+        asked = {key: self._behind.pop(key) for key in list(self._behind)[:most]}
         rows.want(asked, is_heavy=self.is_heavy)
         return asked
 

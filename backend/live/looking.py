@@ -24,6 +24,7 @@ T = TypeVar("T")
 WATCHES_AT_ONCE = 50  # looked for in one job, so that requests between two of them wait little
 LOOK_SECONDS = 0.05  # between two looks when there is much to see, so that one serves many watches
 LOOKS_AT_ONCE = 10  # that need not keep that distance, so that little is seen at once
+LOOK_LENGTH = 1_000_000  # characters told in one look at one watch; with one item more, perhaps
 FULL_SECONDS = 0.05
 
 
@@ -43,6 +44,8 @@ class Look:
 
     payloads: list[str]
     news: News
+    is_cut: bool = False
+    """Whether there was more than one look may tell."""
 
 
 Question = tuple[Watch, Any]
@@ -87,7 +90,7 @@ class Looker:
         questions = [(watch, watch.feed.ask(rows)) for watch, _ in batch]
         looks = await self._looks(rows, questions)
         for (watch, future), (_, question), look in zip(batch, questions, looks, strict=True):
-            if isinstance(look, Unavailable):
+            if isinstance(look, Unavailable) or look.is_cut:
                 watch.feed.failed(question)
             if future.done():
                 continue
@@ -118,10 +121,17 @@ def _answer(rows: Rows, questions: list[Question]) -> list[Look | Unavailable]:
 def _answer_one(watch: Watch, question: Any, rows: Rows) -> Look | Unavailable:
     try:
         news = watch.feed.answer(question, rows, watch.viewer)
-        outcomes = [watch.outcome(item) for item in news.items]
-        if any(map(watch.is_worth_another_try, outcomes)):
-            return Unavailable()
-        return Look([encode(outcome.response) for outcome in outcomes], news)
+        payloads: list[str] = []
+        length = 0
+        for item in news.items:
+            if length > LOOK_LENGTH:
+                return Look(payloads, news.up_to(len(payloads)), is_cut=True)
+            outcome = watch.outcome(item)
+            if watch.is_worth_another_try(outcome):
+                return Unavailable()
+            payloads.append(encode(outcome.response))
+            length += len(payloads[-1])
+        return Look(payloads, news)
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:  # one watch's trouble is not the others'

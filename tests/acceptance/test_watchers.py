@@ -102,7 +102,7 @@ def test_who_stops_reading_is_cut_off_and_costs_little(tmp_path: Path) -> None:
 
             def are_cut() -> bool:
                 nonlocal most
-                most = max(most, pages(web) - before); print(most, connections(web, port), time.monotonic())
+                most = max(most, pages(web) - before)
                 return connections(web, port) == 1
 
             until(are_cut, 12)
@@ -150,7 +150,10 @@ def test_nothing_is_left_of_watchers_that_are_gone(tmp_path: Path) -> None:
         come_and_go(20)  # so that all connections to the database are there
         time.sleep(1)
         before = files()
-        come_and_go(150)
+        try:
+            come_and_go(150)
+        finally:
+            print(service.log.tail())
         until(lambda: files() <= before, 10)
         # Of the user's 100 watches each is free again.
         watchers = [Watcher(client, run) for _ in range(100)]

@@ -184,7 +184,7 @@ def test_a_look_that_failed_is_repeated(viewer: Viewer) -> None:
 
 def test_who_falls_too_far_behind_is_lost(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "BACKLOG", 3)
-    monkeypatch.setattr(watch, "RUNS_AT_ONCE", 2)
+    monkeypatch.setattr(watch, "HEAVY_AT_ONCE", 2)
     feed = OwnerFeed(viewer.user_id)
     made = [start(viewer) for _ in range(4)]
     for run in made[:3]:
