@@ -1,28 +1,30 @@
 """What a thousand watchers of a thousand runs cost the web process, over WebSockets and over SSE.
 
-    python -m bench.watchers [--stack postgres-redis] [--runs 1000] [--rate 400]
+    python -m bench.watchers [--stack postgres-redis] [--runs 1000] [--rate 250]
 
 Starts a service of its own on the embedded stack, or on private servers; no worker meets the runs:
 another process changes them at the given rate by the verbs a worker uses, so the load is the same
-each time. CPU milliseconds and memory come from /proc, so Linux.
+each time. At last, among a thousand that read, a hundred watchers stop reading, while ten thousand
+updates happen. CPU milliseconds and memory come from /proc, so Linux.
 """
 
 import argparse
 import asyncio
 import json
 import secrets
+import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from bench.requests import cpu_ms
@@ -35,6 +37,12 @@ ROUNDS = 3  # progress reports on each run, before its end
 IDLE_SECONDS = 4.0
 END_SECONDS = 15.0  # that the last update may take
 SETTINGS = {"WATCHES_PER_USER": "100000", "LEASE_SECONDS": "120", "WEB_QUEUE": "2000"}
+MUTE = 50  # streams that nobody reads, and operations on sockets that nobody reads
+MUTE_ROUNDS = 10
+MUTE_TEXT = "x" * 2_000
+MUTE_SECONDS = 45.0  # in which they must be cut off
+HEAVY = f"""subscription($id: ID!) {{ run(id: $id) {{
+  revision {" ".join(f"a{n}: inputJson" for n in range(25))} }} }}"""
 WATCH = """subscription($id: ID!) { run(id: $id) {
   id status isFinal revision progress { done total message } } }"""
 
@@ -75,6 +83,32 @@ class Watching(Protocol):
     async def close(self) -> None: ...
 
 
+@asynccontextmanager
+async def _greeted(service: Service, token: str, **options: Any) -> AsyncIterator[ClientConnection]:
+    """A signed-in WebSocket."""
+    url, protocols = f"ws://127.0.0.1:{service.port}/graphql", [Subprotocol("graphql-transport-ws")]
+    async with connect(url, subprotocols=protocols, compression=None, **options) as wire:
+        credential = {"authorization": f"Bearer {token}"}
+        await wire.send(json.dumps({"type": "connection_init", "payload": credential}))
+        assert json.loads(await wire.recv())["type"] == "connection_ack"
+        yield wire
+
+
+async def _subscribe(wire: ClientConnection, operation: str, query: str, run: str) -> None:
+    payload = {"query": query, "variables": {"id": run}}
+    await wire.send(json.dumps({"id": operation, "type": "subscribe", "payload": payload}))
+
+
+def _request(token: str, query: str, run: str) -> bytes:
+    """The HTTP request for a stream of server-sent events."""
+    body = json.dumps({"query": query, "variables": {"id": run}})
+    return (
+        f"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
 class OverSockets:
     """OPERATIONS subscriptions on each WebSocket."""
 
@@ -87,28 +121,17 @@ class OverSockets:
     async def open(self, service: Service, token: str, ids: Sequence[str]) -> None:
         for first in range(0, len(ids), OPERATIONS):
             some = ids[first : first + OPERATIONS]
-            socket = await self._stack.enter_async_context(
-                connect(
-                    f"ws://127.0.0.1:{service.port}/graphql",
-                    subprotocols=[Subprotocol("graphql-transport-ws")],
-                    compression=None,
-                )
-            )
-            credential = {"authorization": f"Bearer {token}"}
-            await socket.send(json.dumps({"type": "connection_init", "payload": credential}))
-            assert json.loads(await socket.recv())["type"] == "connection_ack"
-            for number, run in enumerate(some):
-                payload = {"query": WATCH, "variables": {"id": run}}
-                message = {"id": str(number), "type": "subscribe", "payload": payload}
-                await socket.send(json.dumps(message))
-            self._sockets.append((socket, len(some)))
+            wire = await self._stack.enter_async_context(_greeted(service, token))
+            for run in some:
+                await _subscribe(wire, run, WATCH, run)
+            self._sockets.append((wire, len(some)))
 
     async def receive(self, seen: Seen) -> None:
         await asyncio.gather(*(self._read(seen, *each) for each in self._sockets))
 
-    async def _read(self, seen: Seen, socket: ClientConnection, open_operations: int) -> None:
+    async def _read(self, seen: Seen, wire: ClientConnection, open_operations: int) -> None:
         while open_operations:
-            message = json.loads(await socket.recv())
+            message = json.loads(await wire.recv())
             if message["type"] == "next":
                 seen.receive(message["payload"])
             else:
@@ -131,12 +154,7 @@ class OverStreams:
     async def open(self, service: Service, token: str, ids: Sequence[str]) -> None:
         for run in ids:
             reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
-            body = json.dumps({"query": WATCH, "variables": {"id": run}}).encode()
-            writer.write(
-                f"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n"
-                f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
-                f"Content-Length: {len(body)}\r\n\r\n".encode() + body
-            )
+            writer.write(_request(token, WATCH, run))
             assert b" 200 " in await reader.readline()
             self._streams.append((reader, writer))
 
@@ -159,6 +177,36 @@ class OverStreams:
 async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     while line := await reader.readline():
         yield line
+
+
+class Mute:
+    """Watchers that ask for much and read nothing, into the least buffers."""
+
+    def __init__(self) -> None:
+        self._stack = AsyncExitStack()
+
+    async def open(self, service: Service, token: str, ids: Sequence[str]) -> None:
+        for run in ids[:MUTE]:
+            raw = self._stack.enter_context(_small_socket(service.port))
+            await asyncio.get_running_loop().sock_sendall(raw, _request(token, HEAVY, run))
+        for first in range(0, MUTE, OPERATIONS // 2):
+            socket = await self._stack.enter_async_context(
+                _greeted(service, token, sock=_small_socket(service.port), max_queue=1)
+            )
+            for run in ids[first : first + OPERATIONS // 2]:
+                await _subscribe(socket, run, HEAVY, run)
+
+    async def close(self) -> None:
+        with suppress(ConnectionClosed, OSError):
+            await self._stack.aclose()
+
+
+def _small_socket(port: int) -> socket.socket:
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    raw.connect(("127.0.0.1", port))
+    raw.setblocking(False)
+    return raw
 
 
 class Changer:
@@ -197,16 +245,21 @@ def memory_mb(pid: int) -> float:
 
 @dataclass(frozen=True)
 class Load:
+    """So many runs, and so many changes in a second."""
+
     runs: int
     rate: float
 
 
-async def measure(service: Service, token: str, watching: Watching, load: Load) -> dict[str, float]:
+Figures = dict[str, float]
+
+
+async def measure(service: Service, token: str, watching: Watching, load: Load) -> Figures:
     """One way to watch, from the first connection to the last end."""
     web, changer, seen = service.part("web").pid, Changer(service), Seen()
     try:
         ids = await changer.ask("start", load.runs, "some words")
-        figures: dict[str, float] = {"MB before": memory_mb(web)}
+        figures: Figures = {"MB before": memory_mb(web)}
         before = cpu_ms(web)
         await watching.open(service, token, ids)
         receiving = asyncio.create_task(watching.receive(seen))
@@ -220,22 +273,11 @@ async def measure(service: Service, token: str, watching: Watching, load: Load) 
         committed = await changer.ask("progress", ROUNDS, load.rate)
         committed += await changer.ask("finish", load.rate)
         figures["changes in a second"] = len(committed) / (time.monotonic() - began)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(receiving), END_SECONDS)
+        await _ends(receiving)
         pushed = len(seen.at) - snapshots
         figures["ms CPU for each pushed update"] = (cpu_ms(web) - before) / pushed
         figures["changes"], figures["pushed updates"] = len(committed), pushed
-        figures["missed ends"] = load.runs - len(seen.ended)
-        figures["streams without their end"] = load.runs - seen.completed
-        figures["revisions that did not rise"] = seen.disorder
-        delays = sorted(
-            (seen.at[run, revision] - at) * 1_000
-            for run, revision, at in committed
-            if (run, revision) in seen.at
-        )
-        figures["ms from commit to receipt, p50"] = statistics.median(delays)
-        figures["ms from commit to receipt, p99"] = delays[len(delays) * 99 // 100]
-        receiving.cancel()
+        figures |= _told(seen, committed, load)
         await watching.close()
         await asyncio.sleep(1)
         figures["MB after"] = memory_mb(web)
@@ -244,12 +286,82 @@ async def measure(service: Service, token: str, watching: Watching, load: Load) 
         changer.end()
 
 
-async def _until(condition: Any, work: "asyncio.Task[None]") -> None:
-    deadline = time.monotonic() + 60
+async def measure_mute(service: Service, token: str, load: Load) -> Figures:
+    """A thousand that read, and a hundred that do not."""
+    web, changer, seen = service.part("web").pid, Changer(service), Seen()
+    reading, mute = OverSockets(), Mute()
+    most = 0.0
+
+    async def look() -> None:
+        nonlocal most
+        while True:
+            most = max(most, memory_mb(web))
+            await asyncio.sleep(0.1)
+
+    try:
+        ids = await changer.ask("start", load.runs, MUTE_TEXT)
+        await reading.open(service, token, ids)
+        receiving = asyncio.create_task(reading.receive(seen))
+        await _until(lambda: len(seen.latest) == load.runs, receiving)
+        base, figures = _files(web), {"MB with all reading": memory_mb(web)}
+        looking, began = asyncio.create_task(look()), time.monotonic()
+        await mute.open(service, token, ids)
+        changing = asyncio.create_task(changer.ask("progress", MUTE_ROUNDS, load.rate))
+        await asyncio.sleep(3)
+        figures["connections of the mute ones"] = _files(web) - base
+        with suppress(AssertionError):
+            await _until(lambda: _files(web) <= base, receiving, MUTE_SECONDS)
+        figures["s until they are cut off"] = time.monotonic() - began
+        figures["of them left"] = _files(web) - base
+        committed = await changing + await changer.ask("finish", load.rate)
+        await _ends(receiving)
+        figures["MB at most"], figures["changes"] = most, len(committed)
+        figures |= _told(seen, committed, load)
+        looking.cancel()
+        await mute.close()
+        await reading.close()
+        await asyncio.sleep(1)
+        figures["MB after"] = memory_mb(web)
+        return figures
+    finally:
+        changer.end()
+
+
+def _told(seen: Seen, committed: list[tuple[str, int, float]], load: Load) -> Figures:
+    """What those who read have seen, and how late."""
+    delays = sorted(
+        (seen.at[run, revision] - at) * 1_000
+        for run, revision, at in committed
+        if (run, revision) in seen.at
+    )
+    return {
+        "missed ends": load.runs - len(seen.ended),
+        "streams without their end": load.runs - seen.completed,
+        "revisions that did not rise": seen.disorder,
+        "ms from commit to receipt, p50": statistics.median(delays),
+        "ms from commit to receipt, p99": delays[len(delays) * 99 // 100],
+    }
+
+
+async def _ends(receiving: "asyncio.Task[None]") -> None:
+    """Give the last updates their time."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(receiving, END_SECONDS)
+
+
+async def _until(
+    condition: Callable[[], bool], work: "asyncio.Task[None]", seconds: float = 60
+) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
         assert not work.done(), work
         await asyncio.sleep(0.05)
+
+
+def _files(pid: int) -> int:
+    """How many files and connections the process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 @contextmanager
@@ -271,16 +383,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stack", choices=("embedded", "postgres-redis"), default="embedded")
     parser.add_argument("--runs", type=int, default=1_000)
-    parser.add_argument("--rate", type=float, default=400, help="changes in a second, at most")
+    parser.add_argument("--rate", type=float, default=250, help="changes in a second, at most")
     given = parser.parse_args()
     ways: list[Watching] = [OverSockets(), OverStreams()]
     with stack(given.stack) as chosen, running(chosen, **SETTINGS) as service:
         token = service.token(USER)
         load = Load(given.runs, given.rate)
         found = [asyncio.run(measure(service, token, way, load)) for way in ways]
-    print(f"\n| {given.runs} watchers of {given.runs} runs, {given.stack} | ", end="")
-    print(" | ".join(way.name for way in ways), "|")
-    print("| --- |" + " --- |" * len(ways))
+        mute = asyncio.run(measure_mute(service, token, load))
+    title = f"{given.runs} watchers of {given.runs} runs, {given.stack}"
+    show(title, [way.name for way in ways], found)
+    show(f"{2 * MUTE} more that read nothing, {given.stack}", ["WebSockets and SSE"], [mute])
+
+
+def show(title: str, columns: list[str], found: list[Figures]) -> None:
+    print(f"\n| {title} |", " | ".join(columns), "|")
+    print("| --- |" + " --- |" * len(columns))
     for name in found[0]:
         print(f"| {name} |", " | ".join(f"{figures[name]:,.2f}" for figures in found), "|")
 

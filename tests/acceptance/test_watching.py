@@ -58,8 +58,7 @@ def test_a_redis_that_stands_still_is_noticed_and_heard_again_when_it_goes_on(
         watcher = Watcher(client, run)
         watcher.until(lambda watcher: len(watcher.seen) >= 2)
         with standing_still(redis_of(service)):
-            heard = len(watcher.seen)
-            watcher.until(lambda watcher: len(watcher.seen) >= heard + 3, BLIND_SECONDS)
+            watcher.until_more(3, BLIND_SECONDS)
             assert watcher.until_end()["status"] == "SUCCEEDED"
         until_heard(client, tmp_path / "again")
 
@@ -85,8 +84,7 @@ def test_a_redis_that_is_killed_again_and_again_delays_watchers_a_little(tmp_pat
         watcher = Watcher(client, run)
         for _ in range(3):
             service.kill_part("redis")
-            heard = len(watcher.seen)
-            watcher.until(lambda watcher, heard=heard: len(watcher.seen) > heard, BLIND_SECONDS)
+            watcher.until_more(1, BLIND_SECONDS)
             until(lambda: service.find_part("redis") is not None)
         assert watcher.until_end()["status"] == "SUCCEEDED"
         until_heard(client, tmp_path / "again")
@@ -113,7 +111,7 @@ def test_who_connects_again_after_a_restart_misses_nothing(
 def test_watchers_are_sent_away_when_the_service_stops(own_stack: Stack, tmp_path: Path) -> None:
     with running(own_stack, **with_jobs(tmp_path)) as service:
         client = Client(service)
-        run = begin(client, "workElsewhere", ledger=str(tmp_path / "ledger"))
+        run = begin(client, "sleepOnce", seconds=60, ledger=str(tmp_path / "ledger"))
         watchers = [Watcher(client, run) for _ in range(20)]
         for watcher in watchers:
             watcher.until(lambda watcher: len(watcher.seen) >= 1)

@@ -74,6 +74,11 @@ class Watcher:
         """Wait for it; how long it took."""
         return until(lambda: condition(self), seconds)
 
+    def until_more(self, count: int, seconds: float = 20) -> None:
+        """Wait for so many more updates."""
+        wanted = len(self.seen) + count
+        self.until(lambda watcher: len(watcher.seen) >= wanted, seconds)
+
     def until_end(self, seconds: float = 20) -> dict[str, Any]:
         """Wait for the end, which must be the run's; how the run ended."""
         self.until(lambda watcher: watcher.is_complete, seconds)
