@@ -48,12 +48,12 @@ class Changer:
         self._revisions: dict[str, int] = {}
         self._steps = count(1)
 
-    def start(self, number: int, text: str) -> list[str]:
-        """Have so many new runs running, and no others any more; their ids."""
+    def start(self, texts: list[str]) -> list[str]:
+        """Have a new run running for each text, and no others any more; their ids."""
         holds: list[Hold] = []
-        for first in range(0, number, BATCH):
+        for first in range(0, len(texts), BATCH):
             with transaction.atomic():
-                holds += [self._started(text) for _ in range(min(BATCH, number - first))]
+                holds += map(self._started, texts[first : first + BATCH])
         self._holds = {to_global_id("Run", hold.run_id): hold for hold in holds}
         self._revisions = dict.fromkeys(self._holds, 2)
         return list(self._holds)

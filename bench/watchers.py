@@ -4,8 +4,8 @@
 
 Starts a service of its own on the embedded stack, or on private servers; no worker meets the runs:
 another process changes them at the given rate by the verbs a worker uses, so the load is the same
-each time. At last, among a thousand that read, a hundred watchers stop reading, while ten thousand
-updates happen. CPU milliseconds and memory come from /proc, so Linux.
+each time. At last, beside a thousand that read, some read nothing, and of runs with large inputs,
+while ten thousand updates happen. CPU milliseconds and memory come from /proc, so Linux.
 """
 
 import argparse
@@ -37,10 +37,11 @@ ROUNDS = 3  # progress reports on each run, before its end
 IDLE_SECONDS = 4.0
 END_SECONDS = 15.0  # that the last update may take
 SETTINGS = {"WATCHES_PER_USER": "100000", "LEASE_SECONDS": "120", "WEB_QUEUE": "2000"}
-MUTE = 50  # streams that nobody reads, and operations on sockets that nobody reads
+MUTE = 20  # streams that nobody reads, and as many operations on sockets that nobody reads
 MUTE_ROUNDS = 10
-MUTE_TEXT = "x" * 2_000
-MUTE_SECONDS = 45.0  # in which they must be cut off
+MUTE_SECONDS = 60.0  # in which they must be cut off
+LARGE_RUNS = 10
+LARGE = "x" * 60_000
 HEAVY = f"""subscription($id: ID!) {{ run(id: $id) {{
   revision {" ".join(f"a{n}: inputJson" for n in range(25))} }} }}"""
 WATCH = """subscription($id: ID!) { run(id: $id) {
@@ -186,15 +187,17 @@ class Mute:
         self._stack = AsyncExitStack()
 
     async def open(self, service: Service, token: str, ids: Sequence[str]) -> None:
-        for run in ids[:MUTE]:
+        for number in range(MUTE):
             raw = self._stack.enter_context(_small_socket(service.port))
-            await asyncio.get_running_loop().sock_sendall(raw, _request(token, HEAVY, run))
-        for first in range(0, MUTE, OPERATIONS // 2):
-            socket = await self._stack.enter_async_context(
+            await asyncio.get_running_loop().sock_sendall(
+                raw, _request(token, HEAVY, ids[number % LARGE_RUNS])
+            )
+        for _ in range(0, MUTE, LARGE_RUNS):
+            wire = await self._stack.enter_async_context(
                 _greeted(service, token, sock=_small_socket(service.port), max_queue=1)
             )
-            for run in ids[first : first + OPERATIONS // 2]:
-                await _subscribe(socket, run, HEAVY, run)
+            for run in ids[:LARGE_RUNS]:
+                await _subscribe(wire, run, HEAVY, run)
 
     async def close(self) -> None:
         with suppress(ConnectionClosed, OSError):
@@ -258,7 +261,7 @@ async def measure(service: Service, token: str, watching: Watching, load: Load) 
     """One way to watch, from the first connection to the last end."""
     web, changer, seen = service.part("web").pid, Changer(service), Seen()
     try:
-        ids = await changer.ask("start", load.runs, "some words")
+        ids = await changer.ask("start", ["some words"] * load.runs)
         figures: Figures = {"MB before": memory_mb(web)}
         before = cpu_ms(web)
         await watching.open(service, token, ids)
@@ -299,7 +302,9 @@ async def measure_mute(service: Service, token: str, load: Load) -> Figures:
             await asyncio.sleep(0.1)
 
     try:
-        ids = await changer.ask("start", load.runs, MUTE_TEXT)
+        ids = await changer.ask(
+            "start", [LARGE] * LARGE_RUNS + ["some words"] * (load.runs - LARGE_RUNS)
+        )
         await reading.open(service, token, ids)
         receiving = asyncio.create_task(reading.receive(seen))
         await _until(lambda: len(seen.latest) == load.runs, receiving)

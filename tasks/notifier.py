@@ -111,7 +111,7 @@ class Herald:
             words = self._some()
             try:
                 self._tell(words)
-            except (redis.RedisError, OSError) as error:
+            except Exception as error:  # whatever it is, this thread must go on
                 if not is_away:
                     name = type(error).__name__
                     log.warning("Redis does not answer, so all is noticed later: %s", name)

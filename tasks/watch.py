@@ -27,6 +27,7 @@ EVENTS_AT_ONCE = 100
 BACKLOG = 1_000  # runs that one watcher of many may be behind; then it is cut off
 REMEMBERED = 1_000  # runs whose last told revision a watcher of many remembers
 STANDING = 10_000  # open runs of all watched owners that are looked at without a knock
+IDS_AT_ONCE = 10_000  # in one query: SQLite takes 32,766 parameters where it takes few
 RECENT = timedelta(minutes=1)
 
 
@@ -284,12 +285,17 @@ class WaitFeed(Feed):
 
 
 def standing(run_ids: Collection[UUID], owner_ids: Collection[UUID]) -> list[Change]:
-    """How watched runs stand, without a knock: three queries for all watchers together.
+    """How watched runs stand, without a knock: three queries for all watchers together, or a few
+    more for very many runs.
 
     Of each of `run_ids`, GONE for what is deleted; of the owners, their open and recent runs, the
     newest STANDING of them.
     """
-    found = list(Run.objects.filter(pk__in=run_ids).values_list("pk", "owner_id", "revision"))
+    ids = list(run_ids)
+    found: list[tuple[UUID, UUID, int]] = []
+    for first in range(0, len(ids), IDS_AT_ONCE):
+        some = Run.objects.filter(pk__in=ids[first : first + IDS_AT_ONCE])
+        found += some.values_list("pk", "owner_id", "revision")
     there = {run_id for run_id, _, _ in found}
     # Nobody needs the owner of a run that is gone: only watchers of the run itself ask for it.
     gone = [Change(run_id, run_id, GONE) for run_id in run_ids if run_id not in there]

@@ -77,7 +77,10 @@ class Looker:
             self._wanted.clear()
             for first in range(0, len(waiting), WATCHES_AT_ONCE):
                 some = waiting[first : first + WATCHES_AT_ONCE]
-                await self._look([pair for pair in some if not pair[1].done()])
+                try:
+                    await self._look([pair for pair in some if not pair[1].done()])
+                except Exception as error:  # a bug: better an end than no news for ever
+                    _settle(some, _masked(error))
 
     def _pause(self) -> float:
         """The seconds to gather watches before the next look."""
@@ -110,6 +113,12 @@ class Looker:
                 return [Unavailable() for _ in questions]
             except Exception as error:
                 return [_masked(error)] * len(questions)
+
+
+def _settle(waiting: list[_Waiting], look: Look) -> None:
+    for _, future in waiting:
+        if not future.done():
+            future.set_result(look)
 
 
 def _answer(rows: Rows, questions: list[Question]) -> list[Look | Unavailable]:

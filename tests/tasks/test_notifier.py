@@ -167,6 +167,22 @@ async def test_who_watches_knows_when_redis_is_away_and_back(
     notifier._client.cache_clear()
 
 
+def test_who_tells_goes_on_after_a_bug(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifier, "AWAY_SECONDS", 0.1)
+    told: list[object] = []
+
+    def tell(_herald: Herald, words: list[object]) -> None:
+        told.extend(words)
+        if len(told) == 1:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(Herald, "_tell", tell)
+    herald = Herald()
+    for count in (1, 2):
+        herald.changed([a_change()])
+        until(lambda count=count: len(told) == count)  # type: ignore[misc]
+
+
 async def test_who_watches_notices_a_redis_that_stands_still(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,3 +103,21 @@ async def test_many_watches_wait_a_little_for_one_look_and_few_for_none(
     assert jobs == looking.LOOKS_AT_ONCE + 1
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
+
+
+async def test_a_bug_in_a_look_ends_its_watches_and_not_the_looks(
+    hub: Hub, viewer: Viewer, in_thread: InThread, open_: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await in_thread(start, viewer)
+
+    def stumble(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    async with asyncio.timeout(10):
+        with monkeypatch.context() as broken:
+            broken.setattr(watch.RunFeed, "ask", stumble)
+            (told,) = [each async for each in hub.follow(await open_(WATCH, id=gid(run)))]
+            assert '"INTERNAL"' in told
+        payloads = hub.follow(await open_(WATCH, id=gid(run)))
+        assert json.loads(await anext(payloads)) == {"data": {"run": {"revision": 1}}}
+        await payloads.aclose()
