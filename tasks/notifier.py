@@ -20,6 +20,8 @@ from uuid import UUID
 import redis
 import redis.asyncio
 from django.conf import settings
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 log = logging.getLogger("downbeat.notifier")
 
@@ -28,6 +30,7 @@ BATCH = 500  # knocks told in one message
 AWAY_SECONDS = 1.0
 SENTINEL = "downbeat:sentinel"
 LISTEN_SECONDS = 1.0
+PING_SECONDS = 2.0  # between two questions to Redis whether it is there; and for its answer
 CANCELS = "cancels"
 CHANGES = "changes"
 GONE = 2**31 - 1  # the revision of a run that was deleted: above all others
@@ -108,7 +111,7 @@ class Herald:
             words = self._some()
             try:
                 self._tell(words)
-            except (redis.RedisError, OSError) as error:
+            except Exception as error:  # whatever it is, this thread must go on
                 if not is_away:
                     name = type(error).__name__
                     log.warning("Redis does not answer, so all is noticed later: %s", name)
@@ -179,20 +182,38 @@ async def listen_for_changes(
 async def _hear_changes(
     hear: Callable[[Change], None], is_listening: Callable[[bool], None]
 ) -> Never:
+    """Raises OSError too when Redis does not say anything for a while: it may just stand still."""
     client = redis.asyncio.Redis.from_url(
-        settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=None, health_check_interval=10
+        settings.REDIS_URL,
+        socket_connect_timeout=2,
+        socket_timeout=2,
+        retry=Retry(NoBackoff(), 0),  # here it would be tried again without a word of it
     )
-    async with client, client.pubsub() as subscription:
+    clock, patience = asyncio.get_running_loop().time, 2 * PING_SECONDS
+    async with client, client.pubsub() as subscription, asyncio.timeout(patience) as silence:
         await subscription.subscribe(_channel(CHANGES))
-        while True:
-            message = await subscription.get_message(timeout=None)
-            if message is None:
-                continue
-            if message["type"] == "subscribe":
-                is_listening(True)
-            elif message["type"] == "message":
-                for change in _read(message["data"]):
-                    hear(change)
+        pings = asyncio.create_task(_ping(subscription))
+        try:
+            while True:
+                message = await subscription.get_message(timeout=None)
+                silence.reschedule(clock() + patience)
+                if message is None:
+                    continue
+                if message["type"] == "subscribe":
+                    is_listening(True)
+                elif message["type"] == "message":
+                    for change in _read(message["data"]):
+                        hear(change)
+        finally:
+            pings.cancel()
+
+
+async def _ping(subscription: redis.asyncio.client.PubSub) -> Never:
+    """Ask again and again; whoever reads gets the answers, or the error."""
+    while True:
+        await asyncio.sleep(PING_SECONDS)
+        with suppress(redis.RedisError, OSError):
+            await subscription.ping()
 
 
 def _read(message: bytes) -> Iterator[Change]:

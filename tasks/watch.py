@@ -22,10 +22,12 @@ from tasks.notifier import GONE, Change
 from tasks.status import OPEN
 
 RUNS_AT_ONCE = 100  # that one look tells of to one watcher
+HEAVY_AT_ONCE = 10  # when their input and result are read, which may be large
 EVENTS_AT_ONCE = 100
 BACKLOG = 1_000  # runs that one watcher of many may be behind; then it is cut off
 REMEMBERED = 1_000  # runs whose last told revision a watcher of many remembers
 STANDING = 10_000  # open runs of all watched owners that are looked at without a knock
+IDS_AT_ONCE = 10_000  # in one query: SQLite takes 32,766 parameters where it takes few
 RECENT = timedelta(minutes=1)
 
 
@@ -72,6 +74,10 @@ class News:
     has_more: bool = False
     revision: int = 0
 
+    def up_to(self, count: int) -> "News":
+        """The first of the items; the others are told later."""
+        return News(self.items[:count], has_more=True)
+
 
 class Feed(ABC):
     """What one watcher is still to be told."""
@@ -107,7 +113,7 @@ class Feed(ABC):
         """The watcher has these news."""
 
     def failed(self, question: Any) -> None:  # noqa: B027
-        """The look came to nothing and will be repeated."""
+        """The look came to nothing, or told a part only, and will be repeated."""
 
 
 class NoFeed(Feed):
@@ -224,7 +230,8 @@ class OwnerFeed(Feed):
         return True
 
     def ask(self, rows: Rows) -> dict[UUID, int]:
-        asked = {key: self._behind.pop(key) for key in list(self._behind)[:RUNS_AT_ONCE]}
+        most = HEAVY_AT_ONCE if self.is_heavy else RUNS_AT_ONCE
+        asked = {key: self._behind.pop(key) for key in list(self._behind)[:most]}
         rows.want(asked, is_heavy=self.is_heavy)
         return asked
 
@@ -278,12 +285,17 @@ class WaitFeed(Feed):
 
 
 def standing(run_ids: Collection[UUID], owner_ids: Collection[UUID]) -> list[Change]:
-    """How watched runs stand, without a knock: three queries for all watchers together.
+    """How watched runs stand, without a knock: three queries for all watchers together, or a few
+    more for very many runs.
 
     Of each of `run_ids`, GONE for what is deleted; of the owners, their open and recent runs, the
     newest STANDING of them.
     """
-    found = list(Run.objects.filter(pk__in=run_ids).values_list("pk", "owner_id", "revision"))
+    ids = list(run_ids)
+    found: list[tuple[UUID, UUID, int]] = []
+    for first in range(0, len(ids), IDS_AT_ONCE):
+        some = Run.objects.filter(pk__in=ids[first : first + IDS_AT_ONCE])
+        found += some.values_list("pk", "owner_id", "revision")
     there = {run_id for run_id, _, _ in found}
     # Nobody needs the owner of a run that is gone: only watchers of the run itself ask for it.
     gone = [Change(run_id, run_id, GONE) for run_id in run_ids if run_id not in there]

@@ -8,7 +8,7 @@ from accounts.viewer import Viewer
 from backend.door.errors import Fault
 from schema.context import RequestContext
 from schema.errors import Code
-from tasks.watch import Feed, WaitFeed
+from tasks.watch import Feed, News, WaitFeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,13 @@ class Watch(ABC):
 
     def is_worth_another_try(self, outcome: Outcome) -> bool:
         """Whether the database failed in the middle, and not for long enough to tell."""
-        self._tries = self._tries + 1 if outcome.is_unavailable else 0
-        return 0 < self._tries < TRIES
+        self._tries += outcome.is_unavailable
+        return outcome.is_unavailable and self._tries < TRIES
+
+    def told(self, news: News) -> None:
+        """Whoever watches has these news."""
+        self._tries = 0
+        self.feed.told(news)
 
 
 class Subscription(Watch):

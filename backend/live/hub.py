@@ -178,7 +178,7 @@ class Hub:
                     await asyncio.sleep(RETRY_SECONDS)
                     place.ready.set()
                     continue
-                feed.told(look.news)
+                place.watch.told(look.news)
                 yield look
                 if look.news.is_over:
                     return

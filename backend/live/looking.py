@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,9 @@ logger = logging.getLogger("downbeat.live")
 T = TypeVar("T")
 
 WATCHES_AT_ONCE = 50  # looked for in one job, so that requests between two of them wait little
+LOOK_SECONDS = 0.05  # between two looks when there is much to see, so that one serves many watches
+LOOKS_AT_ONCE = 10  # that need not keep that distance, so that little is seen at once
+LOOK_LENGTH = 1_000_000  # characters told in one look at one watch; with one item more, perhaps
 FULL_SECONDS = 0.05
 
 
@@ -40,9 +44,12 @@ class Look:
 
     payloads: list[str]
     news: News
+    is_cut: bool = False
+    """Whether there was more than one look may tell."""
 
 
 Question = tuple[Watch, Any]
+_Waiting = tuple[Watch, "asyncio.Future[Look]"]
 
 
 class Looker:
@@ -50,8 +57,9 @@ class Looker:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._waiting: list[tuple[Watch, asyncio.Future[Look]]] = []
+        self._waiting: list[_Waiting] = []
         self._wanted = asyncio.Event()
+        self._next_at = 0.0  # when the next look would be, were the distance always kept
 
     async def look(self, watch: Watch) -> Look:
         """News for this watch, perhaps none. Raises Unavailable."""
@@ -64,20 +72,28 @@ class Looker:
         """Look, until cancelled."""
         while True:
             await self._wanted.wait()
-            batch, self._waiting = (
-                self._waiting[:WATCHES_AT_ONCE],
-                self._waiting[WATCHES_AT_ONCE:],
-            )
-            if not self._waiting:
-                self._wanted.clear()
-            await self._look([pair for pair in batch if not pair[1].done()])
+            await asyncio.sleep(self._pause())
+            waiting, self._waiting = self._waiting, []
+            self._wanted.clear()
+            for first in range(0, len(waiting), WATCHES_AT_ONCE):
+                some = waiting[first : first + WATCHES_AT_ONCE]
+                try:
+                    await self._look([pair for pair in some if not pair[1].done()])
+                except Exception as error:  # a bug: better an end than no news for ever
+                    _settle(some, _masked(error))
 
-    async def _look(self, batch: list[tuple[Watch, "asyncio.Future[Look]"]]) -> None:
+    def _pause(self) -> float:
+        """The seconds to gather watches before the next look."""
+        now, ahead = time.monotonic(), LOOKS_AT_ONCE * LOOK_SECONDS
+        self._next_at = max(self._next_at, now) + LOOK_SECONDS
+        return max(0.0, self._next_at - ahead - now)
+
+    async def _look(self, batch: list[_Waiting]) -> None:
         rows = Rows()
         questions = [(watch, watch.feed.ask(rows)) for watch, _ in batch]
         looks = await self._looks(rows, questions)
         for (watch, future), (_, question), look in zip(batch, questions, looks, strict=True):
-            if isinstance(look, Unavailable):
+            if isinstance(look, Unavailable) or look.is_cut:
                 watch.feed.failed(question)
             if future.done():
                 continue
@@ -99,6 +115,12 @@ class Looker:
                 return [_masked(error)] * len(questions)
 
 
+def _settle(waiting: list[_Waiting], look: Look) -> None:
+    for _, future in waiting:
+        if not future.done():
+            future.set_result(look)
+
+
 def _answer(rows: Rows, questions: list[Question]) -> list[Look | Unavailable]:
     """In the pool: the news of each watch, and its operation executed for them."""
     close_old_connections()
@@ -108,10 +130,17 @@ def _answer(rows: Rows, questions: list[Question]) -> list[Look | Unavailable]:
 def _answer_one(watch: Watch, question: Any, rows: Rows) -> Look | Unavailable:
     try:
         news = watch.feed.answer(question, rows, watch.viewer)
-        outcomes = [watch.outcome(item) for item in news.items]
-        if any(map(watch.is_worth_another_try, outcomes)):
-            return Unavailable()
-        return Look([encode(outcome.response) for outcome in outcomes], news)
+        payloads: list[str] = []
+        length = 0
+        for item in news.items:
+            if length > LOOK_LENGTH:
+                return Look(payloads, news.up_to(len(payloads)), is_cut=True)
+            outcome = watch.outcome(item)
+            if watch.is_worth_another_try(outcome):
+                return Unavailable()
+            payloads.append(encode(outcome.response))
+            length += len(payloads[-1])
+        return Look(payloads, news)
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:  # one watch's trouble is not the others'

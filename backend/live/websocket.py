@@ -35,6 +35,7 @@ from schema.limits import OPERATIONS
 SUBPROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
 WRITE_SECONDS = 30.0
+CLOSE_SECONDS = 1.0  # that a server which stops can wait
 ID_LENGTH = 100
 REASON_BYTES = 123  # of a close frame (RFC 6455, section 5.5)
 
@@ -149,7 +150,11 @@ class Socket:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._holding.close()
         if closed is not None:
-            await _close(self._send, closed)
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await _close(self._send, closed)
+            except TimeoutError:  # the client takes nothing, so it will not take this either
+                hang_up(self._scope)
 
     def _give_up_init(self, late: Closed) -> None:
         if self._greeting is None:

@@ -88,6 +88,12 @@ def one_at_a_time(ctx: Context, *, ledger: str) -> None:
     time.sleep(0.3)
     os.unlink(ledger + ".busy")
 
+@task(on_lost="rerun")
+def chatter(ctx: Context, *, seconds: float, text: str, ledger: str) -> None:
+    line(ledger)
+    for _ in ctx.track(range(int(seconds * 20))):
+        time.sleep(0.05)
+
 @task(on_lost="rerun", queue="elsewhere")
 def work_elsewhere(ctx: Context, *, ledger: str) -> None:
     line(ledger)

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,7 +15,8 @@ from pytest_django import Settings
 from tasks import notifier
 from tasks.notifier import BATCH, GONE, Change, Herald, listen, listen_for_changes
 from tests.stacks.machine import Server
-from tests.stacks.redis_server import new_database
+from tests.stacks.redis_server import new_database, running
+from tests.stacks.service import descendants
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -161,6 +164,44 @@ async def test_who_watches_knows_when_redis_is_away_and_back(
         change = a_change()
         Herald().changed([change])
         await soon(lambda: ear.changes == [change])
+    notifier._client.cache_clear()
+
+
+def test_who_tells_goes_on_after_a_bug(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifier, "AWAY_SECONDS", 0.1)
+    told: list[object] = []
+
+    def tell(_herald: Herald, words: list[object]) -> None:
+        told.extend(words)
+        if len(told) == 1:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(Herald, "_tell", tell)
+    herald = Herald()
+    for count in (1, 2):
+        herald.changed([a_change()])
+        until(lambda count=count: len(told) == count)  # type: ignore[misc]
+
+
+async def test_who_watches_notices_a_redis_that_stands_still(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifier, "PING_SECONDS", 0.2)
+    with running() as server:
+        settings.REDIS_URL = server.url
+        notifier._client.cache_clear()
+        (process,) = descendants(server.process.pid)
+        async with listening() as ear:
+            await soon(lambda: ear.is_listening == [True])
+            await asyncio.sleep(1)
+            assert ear.is_listening == [True]  # who answers pings is there, though nobody knocks
+            os.kill(process.pid, signal.SIGSTOP)
+            await soon(lambda: ear.is_listening[:2] == [True, False])
+            os.kill(process.pid, signal.SIGCONT)
+            await soon(lambda: ear.is_listening[-1])
+            change = a_change()
+            notifier._client().publish(notifier._channel(notifier.CHANGES), str(change))
+            await soon(lambda: ear.changes == [change])
     notifier._client.cache_clear()
 
 

@@ -184,7 +184,7 @@ def test_a_look_that_failed_is_repeated(viewer: Viewer) -> None:
 
 def test_who_falls_too_far_behind_is_lost(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "BACKLOG", 3)
-    monkeypatch.setattr(watch, "RUNS_AT_ONCE", 2)
+    monkeypatch.setattr(watch, "HEAVY_AT_ONCE", 2)
     feed = OwnerFeed(viewer.user_id)
     made = [start(viewer) for _ in range(4)]
     for run in made[:3]:
@@ -277,6 +277,19 @@ def test_a_survey_tells_how_everything_stands(
     time.sleep(0.002)
     monkeypatch.setattr(watch, "RECENT", timedelta(0))
     assert set(watch.standing([watched.pk, gone.pk], [ada.user_id])) == expected
+
+
+def test_a_survey_asks_for_very_many_runs_in_portions(
+    viewer: Viewer,
+    monkeypatch: pytest.MonkeyPatch,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    monkeypatch.setattr(watch, "IDS_AT_ONCE", 2)
+    ids = [start(viewer).pk for _ in range(5)]
+    deletion.remove_runs(ids[:1])
+    with django_assert_num_queries(3):
+        found = {change.run_id: change.revision for change in watch.standing(ids, [])}
+    assert found == {ids[0]: GONE, **dict.fromkeys(ids[1:], 1)}
 
 
 def test_a_survey_of_many_open_runs_is_bounded(

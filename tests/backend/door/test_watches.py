@@ -311,6 +311,8 @@ def test_a_database_that_fails_in_an_execution_is_tried_again_but_not_for_ever(
     assert verdicts == [True] * (TRIES - 1) + [False]
     assert watch.is_worth_another_try(outcomes[0]) is False
     assert not watch.is_worth_another_try(Outcome({"data": {}}))
+    assert watch.is_worth_another_try(outcomes[0]) is False  # of an earlier item in one look
+    watch.told(News([]))
     assert watch.is_worth_another_try(outcomes[0])
 
 

@@ -493,6 +493,19 @@ async def test_a_reader_that_takes_nothing_is_cut_off(
     assert wire.is_hung_up
 
 
+async def test_a_server_that_stops_does_not_wait_for_a_reader_that_takes_nothing(
+    connect: Connect, token: str, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "CLOSE_SECONDS", 0.2)
+    wire = connect()
+    await wire.greet(token)
+    wire.reads.clear()
+    hub.leave()
+    async with asyncio.timeout(5):
+        await wire.served
+    assert wire.is_hung_up
+
+
 async def test_nothing_is_left_of_sockets_that_are_gone(
     connect: Connect, token: str, run: Run, hub: Hub, in_thread: InThread
 ) -> None:

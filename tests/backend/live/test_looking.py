@@ -1,0 +1,123 @@
+"""One look tells a bounded part, and the next ones the rest; looks keep a distance under load."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from accounts.viewer import Viewer
+from backend.door.execute import Door
+from backend.door.requests import GraphQLRequest
+from backend.door.watches import Subscription
+from backend.front.pool import Pool
+from backend.live import looking
+from backend.live.hub import Hub
+from backend.live.looking import Looker
+from schema.context import RequestContext
+from tasks import watch
+from tasks.notifier import Change
+from tests.backend.live.conftest import Knocks
+from tests.schema.asking import gid, start, work
+
+InThread = Callable[..., Awaitable[Any]]
+Open = Callable[..., Awaitable[Subscription]]
+
+WATCH = "subscription($id: ID!) { run(id: $id) { revision } }"
+CHANGED = "subscription { runChanged { id inputJson } }"
+EVENTS = "subscription($id: ID!) { runEvents(id: $id) { node { number } } }"
+
+
+@pytest.fixture
+def open_(door: Door, viewer: Viewer, in_thread: InThread) -> Open:
+    """What the door makes of a subscription of the viewer."""
+
+    async def open_(query: str, **variables: Any) -> Subscription:
+        request = GraphQLRequest(query, variables, None)
+        made = await in_thread(door.execute, request, RequestContext(viewer, "http://testserver"))
+        assert isinstance(made, Subscription)
+        return made
+
+    return open_
+
+
+async def test_what_is_too_much_for_one_look_is_told_by_the_next_ones(
+    hub: Hub,
+    knocks: Knocks,
+    viewer: Viewer,
+    in_thread: InThread,
+    open_: Open,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(looking, "LOOK_LENGTH", 1)
+    monkeypatch.setattr(watch, "HEAVY_AT_ONCE", 3)
+    payloads = hub.follow(await open_(CHANGED))
+    coming = asyncio.ensure_future(anext(payloads))
+    await asyncio.sleep(0.3)
+    made = [await in_thread(start, viewer) for _ in range(7)]
+    for run in made:
+        await knocks.say(Change(run.pk, run.owner_id, 1))
+    async with asyncio.timeout(10):
+        told = [await coming, *[await anext(payloads) for _ in made[1:]]]
+    ids = [json.loads(each)["data"]["runChanged"]["id"] for each in told]
+    assert sorted(ids) == sorted(map(gid, made))  # each of them once
+    await payloads.aclose()
+
+
+async def test_events_that_are_too_much_for_one_look_keep_their_order_and_their_end(
+    hub: Hub, viewer: Viewer, in_thread: InThread, open_: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "LOOK_LENGTH", 1)
+    run = await in_thread(start, viewer)
+    await in_thread(work, run)
+    payloads = hub.follow(await open_(EVENTS, id=gid(run)))
+    async with asyncio.timeout(10):
+        told = [json.loads(each)["data"]["runEvents"]["node"] async for each in payloads]
+    assert [node["number"] for node in told] == [1, 2, 3]
+
+
+async def test_many_watches_wait_a_little_for_one_look_and_few_for_none(
+    pool: Pool, viewer: Viewer, in_thread: InThread, open_: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "LOOK_SECONDS", 1.0)
+    run = await in_thread(start, viewer)
+    watches = [await open_(WATCH, id=gid(run)) for _ in range(10)]
+    jobs = 0
+
+    def counted(job: Callable[[], Any]) -> Awaitable[Any]:
+        nonlocal jobs
+        jobs += 1
+        return pool.run(job)
+
+    looker = Looker(counted)
+    working = asyncio.create_task(looker.work())
+    async with asyncio.timeout(10):
+        for _ in range(looking.LOOKS_AT_ONCE):  # far within the second
+            await looker.look(watches[0])
+        assert jobs == looking.LOOKS_AT_ONCE
+        waiting = [asyncio.ensure_future(looker.look(each)) for each in watches[:5]]
+        await asyncio.sleep(0.1)
+        waiting += [asyncio.ensure_future(looker.look(each)) for each in watches[5:]]
+        await asyncio.gather(*waiting)
+    assert jobs == looking.LOOKS_AT_ONCE + 1
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+
+
+async def test_a_bug_in_a_look_ends_its_watches_and_not_the_looks(
+    hub: Hub, viewer: Viewer, in_thread: InThread, open_: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await in_thread(start, viewer)
+
+    def stumble(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    async with asyncio.timeout(10):
+        with monkeypatch.context() as broken:
+            broken.setattr(watch.RunFeed, "ask", stumble)
+            (told,) = [each async for each in hub.follow(await open_(WATCH, id=gid(run)))]
+            assert '"INTERNAL"' in told
+        payloads = hub.follow(await open_(WATCH, id=gid(run)))
+        assert json.loads(await anext(payloads)) == {"data": {"run": {"revision": 1}}}
+        await payloads.aclose()
