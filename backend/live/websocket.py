@@ -58,12 +58,13 @@ class Close(IntEnum):
 
 
 class Closed(Exception):
-    """The socket is to be closed."""
+    """The socket is to be closed; `last` is said to each operation before."""
 
-    def __init__(self, code: Close, reason: str) -> None:
+    def __init__(self, code: Close, reason: str, last: dict[str, Any] | None = None) -> None:
         super().__init__(reason)
         self.code = code
         self.reason = reason.encode()[:REASON_BYTES].decode(errors="ignore")
+        self.last = last
 
 
 class Sockets:
@@ -123,7 +124,8 @@ class Socket:
     def end(self, reason: Ended) -> None:
         """Close it for this reason."""
         if isinstance(reason, Revoked):
-            self._finish(Closed(Close.FORBIDDEN, reason.message))
+            # Clients connect again after 4403 by their own rules; an `error` ends an operation.
+            self._finish(Closed(Close.FORBIDDEN, reason.message, reason.response))
         elif isinstance(reason, Leaving):
             self._finish(Closed(Close.SERVICE_RESTART, "Connect again"))
         else:
@@ -149,6 +151,9 @@ class Socket:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._holding.close()
         if closed is not None:
+            if closed.last is not None:
+                for operation in list(self._operations):
+                    await self._refuse(operation, closed.last)
             await _close(self._send, closed)
 
     def _give_up_init(self, late: Closed) -> None:
