@@ -1,6 +1,5 @@
 /** Makes one program of each client in src/, as a bundler makes it of an app. */
 import { readdirSync, readFileSync } from "node:fs";
-import { basename } from "node:path";
 import { build } from "esbuild";
 
 /** What Relay's Babel plugin does: a `graphql` text becomes the artifact of relay-compiler. */
@@ -18,9 +17,12 @@ const relay = {
     }),
 };
 
-const libraries = new Set(["remote.ts", "plain.ts"]);
+const libraries = ["remote.ts", "plain.ts", "apollo.ts", "urql.ts"];
+const programs = readdirSync("src").filter(
+  (name) => name.endsWith(".ts") && !libraries.includes(name),
+);
 await build({
-  entryPoints: readdirSync("src").filter((name) => !libraries.has(basename(name))).map((name) => `src/${name}`),
+  entryPoints: programs.map((name) => `src/${name}`),
   outdir: "build",
   outExtension: { ".js": ".mjs" },
   bundle: true,

@@ -1,4 +1,4 @@
-"""What the clients need before they run: Node, packages, and the page's code built into programs."""
+"""What the clients need before they run: Node, packages, and the page's code as programs."""
 
 import json
 import shutil
@@ -57,6 +57,7 @@ def build() -> None:
     blocks.write()
     for command in (
         ("node_modules/.bin/graphql-codegen", "--config", "codegen.ts"),
+        ("node_modules/.bin/relay-compiler", "relay.config.json"),
         (program, "build.mjs"),
     ):
         _run(*command)

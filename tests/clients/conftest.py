@@ -5,7 +5,7 @@ import pytest
 from tests.clients import building
 from tests.clients.table import PAIRS, markdown
 
-MARKS = {"passed": "✓", "failed": "✗", "error": "✗", "skipped": "–"}
+MARKS = {"passed": "✓", "failed": "✗", "error": "✗", "skipped": "-"}
 
 
 @pytest.fixture(scope="session")
@@ -17,9 +17,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     marks = {}
     for outcome, mark in MARKS.items():
         for report in terminalreporter.stats.get(outcome, ()):
-            head, _, cell = getattr(report, "nodeid", "").partition("test_a_client_sees_it_through[")
-            if head:
-                marks[cell.split("]")[0]] = mark
+            _, is_cell, cell = getattr(report, "nodeid", "").partition("sees_it_through[")
+            if is_cell:
+                marks[cell.removesuffix("]")] = mark
     if marks and cells_are_shown(terminalreporter):
         terminalreporter.section("clients, transports and what may happen")
         text = markdown(lambda pair, scenario: marks.get(f"{pair}-{scenario}", ""))

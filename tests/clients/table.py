@@ -30,6 +30,15 @@ PAIRS = {
     for pair in (
         Pair("graphql-ws", "graphql-ws", "WebSocket"),
         Pair("graphql-sse", "graphql-sse", "SSE"),
+        Pair("fetch-sse", "fetch", "SSE"),
+        Pair("fetch-poll", "fetch", "long poll"),
+        Pair("apollo-multipart", "Apollo Client", "multipart"),
+        Pair("apollo-ws", "Apollo Client", "WebSocket"),
+        Pair("urql-sse", "urql", "SSE", repeats=True),
+        Pair("urql-ws", "urql", "WebSocket", repeats=True),
+        Pair("relay-ws", "Relay", "WebSocket"),
+        Pair("gql_ws.py", "gql (Python)", "WebSocket"),
+        Pair("httpx_poll.py", "httpx (Python)", "long poll"),
     )
 }
 

@@ -17,7 +17,7 @@ class Wire:
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Wire"]:
         server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
-        self.url = "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         try:
             yield self
         finally:

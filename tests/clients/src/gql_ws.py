@@ -1,0 +1,40 @@
+"""gql, over a WebSocket; starts and cancels by httpx."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx_poll
+from gql.transport.exceptions import TransportQueryError
+from remote import MISSPELT, serve
+
+import watch_gql  # isort: skip
+
+
+class Client(httpx_poll.Client):
+    """gql as the page sets it up."""
+
+    def __init__(self, url: str, headers: dict[str, str]) -> None:
+        super().__init__(url, headers)
+        self._url, self._headers = url, headers
+
+    async def watch(self, run: str, after: int | None) -> AsyncIterator[Any]:
+        async for found in watch_gql.watch(self._url, self._headers, run, after):
+            yield found
+
+    async def misspell(self, run: str) -> AsyncIterator[Any]:
+        right, watch_gql.WATCH = watch_gql.WATCH, MISSPELT
+        runs = watch_gql.watch(self._url, self._headers, run)
+        try:
+            yield await anext(runs)
+        finally:
+            watch_gql.WATCH = right
+
+
+def describe(error: Exception) -> Any:
+    if isinstance(error, TransportQueryError):
+        return error.errors
+    return httpx_poll.describe(error)
+
+
+if __name__ == "__main__":
+    serve(Client, describe)
