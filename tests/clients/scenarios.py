@@ -67,11 +67,12 @@ def code(watch: Watch) -> str:
 async def end(scene: Scene) -> None:
     """Start and watch to the end"""
     watch, _, gate = await scene.watched(await scene.client())
-    await watch.to_progress(4)
+    for _ in range(3):
+        await watch.to_progress(watch.last["progress"]["done"] + 1)
     gate.open()
     await check_end(watch)
     steps = {(run["progress"] or {}).get("done") for run in watch.seen if run}
-    assert len(steps) >= 3, watch.seen
+    assert len(steps) >= 4, watch.seen
 
 
 async def cut(scene: Scene) -> None:

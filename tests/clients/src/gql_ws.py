@@ -22,12 +22,11 @@ class Client(httpx_poll.Client):
             yield found
 
     async def misspell(self, run: str) -> AsyncIterator[Any]:
-        right, watch_gql.WATCH = watch_gql.WATCH, MISSPELT
-        runs = watch_gql.watch(self._url, self._headers, run)
-        try:
-            yield await anext(runs)
-        finally:
-            watch_gql.WATCH = right
+        transport = watch_gql.transport(self._url, self._headers)
+        async with watch_gql.Client(transport=transport) as session:
+            request = watch_gql.GraphQLRequest(MISSPELT, variable_values={"id": run})
+            async for data in session.subscribe(request):
+                yield data
 
 
 def describe(error: Exception) -> Any:

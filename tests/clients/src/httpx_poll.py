@@ -14,7 +14,7 @@ class Client:
     """httpx as the page sets it up."""
 
     def __init__(self, url: str, headers: dict[str, str]) -> None:
-        self.http = poll.connect(url, headers)
+        self.http = poll.connect(url.removesuffix("/graphql"), headers)
 
     def start(self, text: str) -> Any:
         options = {"idempotencyKey": str(uuid.uuid4())}
