@@ -17,7 +17,7 @@ const relay = {
     }),
 };
 
-const libraries = ["remote.ts", "plain.ts", "apollo.ts", "urql.ts"];
+const libraries = ["trial.ts", "remote.ts", "plain.ts", "apollo.ts", "urql.ts"];
 const programs = readdirSync("src").filter(
   (name) => name.endsWith(".ts") && !libraries.includes(name),
 );

@@ -2,11 +2,14 @@
 import type { CodegenConfig } from "@graphql-codegen/cli";
 import page from "./page/codegen";
 
-const { "src/gql/": gql } = page.generates as Record<string, object>;
+const generates = Object.entries(page.generates).map(([path, output]) => [
+  path.replace("src/", "page/"),
+  output,
+]);
 
 export default {
   ...page,
   schema: "../../schema.graphql",
   documents: ["page/*.ts", "!page/relay*.ts"],
-  generates: { "page/gql/": gql },
+  generates: Object.fromEntries(generates),
 } as CodegenConfig;

@@ -1,4 +1,4 @@
-"""What may happen while a run is watched, and what a client must then say.
+"""What may happen while a run is watched, and what a client must then say; each is a column.
 
 `world` does things to the service, `client` is the library with the set-up of docs/clients.md.
 """
@@ -65,7 +65,7 @@ def code(watch: Watch) -> str:
 
 
 async def end(scene: Scene) -> None:
-    """Start and watch to the end"""
+    """to the end"""
     watch, _, gate = await scene.watched(await scene.client())
     for _ in range(3):
         await watch.to_progress(watch.last["progress"]["done"] + 1)
@@ -76,7 +76,7 @@ async def end(scene: Scene) -> None:
 
 
 async def cut(scene: Scene) -> None:
-    """Connection lost on the way"""
+    """connection lost"""
     async with Wire(scene.world.service.port).open() as wire:
         watch, _, gate = await scene.watched(await scene.client(url=wire.url))
         before = wire.connections
@@ -90,7 +90,7 @@ async def cut(scene: Scene) -> None:
 
 
 async def late(scene: Scene) -> None:
-    """Subscribed after the end"""
+    """after the end"""
     client = await scene.client()
     gate = scene.world.gate()
     gate.open()
@@ -103,7 +103,7 @@ async def late(scene: Scene) -> None:
 
 
 async def cancel(scene: Scene) -> None:
-    """Canceled while watched"""
+    """canceled"""
     client = await scene.client()
     watch, run, _ = await scene.watched(client)
     await client.cancel(run)
@@ -114,7 +114,7 @@ async def cancel(scene: Scene) -> None:
 
 
 async def refused(scene: Scene) -> None:
-    """Refused: bad field, another's run, nobody signed in"""
+    """refused"""
     mine, theirs = await scene.client(), await scene.client(scene.stranger)
     gate = scene.world.gate()
     gate.open()
@@ -132,7 +132,7 @@ async def refused(scene: Scene) -> None:
 
 
 async def revoked(scene: Scene) -> None:
-    """Token revoked on the way"""
+    """token revoked"""
     client = await scene.client(scene.tokens[1])
     watch, _, gate = await scene.watched(client)
     scene.world.revoke(scene.tokens[1])
@@ -145,5 +145,5 @@ async def revoked(scene: Scene) -> None:
 
 
 SCENARIOS = {each.__name__: each for each in (end, cut, late, cancel, refused, revoked)}
-RESTARTS = {"deploy": "Server restarted (SIGTERM)", "crash": "Server killed (SIGKILL)"}
+RESTARTS = {"deploy": "server restarted", "crash": "server killed"}
 TITLES = {name: each.__doc__ or "" for name, each in SCENARIOS.items()} | RESTARTS

@@ -42,6 +42,9 @@ PAIRS = {
     )
 }
 
+CACHES = ("cache-apollo", "cache-urql", "cache-relay")
+"""The programs that try caches; each has a user of its own."""
+
 
 def markdown(mark: Callable[[str, str], str]) -> str:
     """The table; `mark(pair, scenario)` is what stands in a cell."""

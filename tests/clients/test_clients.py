@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from tests.clients import building, world
+from tests.clients import building
+from tests.clients.conftest import AT_ONCE
 from tests.clients.remote import Remote, Watch
 from tests.clients.scenarios import RESTARTS, SCENARIOS, TITLES, Scene, check_end
 from tests.clients.table import PAIRS
 from tests.clients.world import Gate, World
 
-pytestmark = pytest.mark.xdist_group("embedded")
-AT_ONCE = 16
+pytestmark = pytest.mark.xdist_group("clients")
 SIGNALS = {"deploy": signal.SIGTERM, "crash": signal.SIGKILL}
 
 Cell = tuple[str, str]
@@ -100,19 +100,15 @@ def _remote(name: str) -> Remote:
 
 
 @pytest.fixture(scope="session")
-def verdicts(
-    request: pytest.FixtureRequest, built: None, tmp_path_factory: pytest.TempPathFactory
-) -> Verdicts:
+def verdicts(request: pytest.FixtureRequest, shared: World) -> Verdicts:
     """What came of all cells that this session asks for; None where all was well."""
     cells = {
         (str(item.callspec.params["pair"]), str(item.callspec.params["scenario"]))
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.function is test_a_client_sees_it_through
     }
-    folder = tmp_path_factory.mktemp("clients")
-    with world.made(folder, users=len(PAIRS) + 1, tokens=2, processes=AT_ONCE) as made:
-        play = Play(cells, made)
-        asyncio.run(play.play())
+    play = Play(cells, shared)
+    asyncio.run(play.play())
     return play.verdicts
 
 
