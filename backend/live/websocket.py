@@ -59,12 +59,13 @@ class Close(IntEnum):
 
 
 class Closed(Exception):
-    """The socket is to be closed."""
+    """The socket is to be closed; `last` is said to each operation before."""
 
-    def __init__(self, code: Close, reason: str) -> None:
+    def __init__(self, code: Close, reason: str, last: dict[str, Any] | None = None) -> None:
         super().__init__(reason)
         self.code = code
         self.reason = reason.encode()[:REASON_BYTES].decode(errors="ignore")
+        self.last = last
 
 
 class Sockets:
@@ -124,7 +125,8 @@ class Socket:
     def end(self, reason: Ended) -> None:
         """Close it for this reason."""
         if isinstance(reason, Revoked):
-            self._finish(Closed(Close.FORBIDDEN, reason.message))
+            # Clients connect again after 4403 by their own rules; an `error` ends an operation.
+            self._finish(Closed(Close.FORBIDDEN, reason.message, reason.response))
         elif isinstance(reason, Leaving):
             self._finish(Closed(Close.SERVICE_RESTART, "Connect again"))
         else:
@@ -152,9 +154,15 @@ class Socket:
         if closed is not None:
             try:
                 async with asyncio.timeout(CLOSE_SECONDS):
-                    await _close(self._send, closed)
+                    await self._close(closed)
             except TimeoutError:  # the client takes nothing, so it will not take this either
                 hang_up(self._scope)
+
+    async def _close(self, closed: Closed) -> None:
+        if closed.last is not None:
+            for operation in list(self._operations):
+                await self._refuse(operation, closed.last)
+        await _close(self._send, closed)
 
     def _give_up_init(self, late: Closed) -> None:
         if self._greeting is None:

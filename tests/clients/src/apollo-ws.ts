@@ -1,0 +1,4 @@
+import { connect } from "../page/apollo-ws";
+import { apollo } from "./apollo";
+
+apollo(connect);

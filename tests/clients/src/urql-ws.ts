@@ -1,0 +1,4 @@
+import { connect } from "../page/urql-ws";
+import { urql } from "./urql";
+
+urql(connect);
