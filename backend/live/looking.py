@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Never, Protocol, TypeVar
+from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, close_old_connections
 
@@ -22,6 +24,7 @@ logger = logging.getLogger("downbeat.live")
 T = TypeVar("T")
 
 WATCHES_AT_ONCE = 50  # looked for in one job, so that requests between two of them wait little
+JOB_SECONDS = 0.1  # of looking in one job; then others have their turn
 LOOK_SECONDS = 0.05  # between two looks when there is much to see, so that one serves many watches
 LOOKS_AT_ONCE = 10  # that need not keep that distance, so that little is seen at once
 LOOK_LENGTH = 1_000_000  # characters told in one look at one watch; with one item more, perhaps
@@ -50,6 +53,7 @@ class Look:
 
 Question = tuple[Watch, Any]
 _Waiting = tuple[Watch, "asyncio.Future[Look]"]
+_Found = Look | Unavailable | None
 
 
 class Looker:
@@ -73,14 +77,32 @@ class Looker:
         while True:
             await self._wanted.wait()
             await asyncio.sleep(self._pause())
-            waiting, self._waiting = self._waiting, []
-            self._wanted.clear()
-            for first in range(0, len(waiting), WATCHES_AT_ONCE):
-                some = waiting[first : first + WATCHES_AT_ONCE]
+            is_behind = True
+            while is_behind:
+                some = self._turn()
+                is_behind = bool(self._waiting)
                 try:
-                    await self._look([pair for pair in some if not pair[1].done()])
+                    postponed = await self._look(some)
                 except Exception as error:  # a bug: better an end than no news for ever
                     _settle(some, _masked(error))
+                else:
+                    is_behind = is_behind or bool(postponed)
+                    self._waiting = postponed + self._waiting
+            if not self._waiting:
+                self._wanted.clear()
+
+    def _turn(self) -> list[_Waiting]:
+        """Whose turn it is: of each user the first, then of each the second, and so on."""
+        ranks: Counter[UUID] = Counter()
+        ranked: list[tuple[int, _Waiting]] = []
+        for pair in self._waiting:
+            if not pair[1].done():
+                ranked.append((ranks[pair[0].viewer.user_id], pair))
+                ranks[pair[0].viewer.user_id] += 1
+        ranked.sort(key=lambda each: each[0])
+        waiting = [pair for _, pair in ranked]
+        self._waiting = waiting[WATCHES_AT_ONCE:]
+        return waiting[:WATCHES_AT_ONCE]
 
     def _pause(self) -> float:
         """The seconds to gather watches before the next look."""
@@ -88,21 +110,26 @@ class Looker:
         self._next_at = max(self._next_at, now) + LOOK_SECONDS
         return max(0.0, self._next_at - ahead - now)
 
-    async def _look(self, batch: list[_Waiting]) -> None:
+    async def _look(self, batch: list[_Waiting]) -> list[_Waiting]:
+        """Answer those whose time it was; those for whom there was no time are given back."""
+        postponed = []
         rows = Rows()
         questions = [(watch, watch.feed.ask(rows)) for watch, _ in batch]
         looks = await self._looks(rows, questions)
         for (watch, future), (_, question), look in zip(batch, questions, looks, strict=True):
-            if isinstance(look, Unavailable) or look.is_cut:
+            if not isinstance(look, Look) or look.is_cut:
                 watch.feed.failed(question)
             if future.done():
                 continue
-            if isinstance(look, Unavailable):
+            if look is None:
+                postponed.append((watch, future))
+            elif isinstance(look, Unavailable):
                 future.set_exception(look)
             else:
                 future.set_result(look)
+        return postponed
 
-    async def _looks(self, rows: Rows, questions: list[Question]) -> "list[Look | Unavailable]":
+    async def _looks(self, rows: Rows, questions: list[Question]) -> "Sequence[_Found]":
         while True:
             try:
                 return await self._run(partial(_answer, rows, questions))
@@ -121,10 +148,18 @@ def _settle(waiting: list[_Waiting], look: Look) -> None:
             future.set_result(look)
 
 
-def _answer(rows: Rows, questions: list[Question]) -> list[Look | Unavailable]:
-    """In the pool: the news of each watch, and its operation executed for them."""
+def _answer(rows: Rows, questions: list[Question]) -> list[_Found]:
+    """In the pool: the news of each watch, and its operation executed for them.
+
+    None for those that JOB_SECONDS do not suffice for: others may have a turn in between.
+    """
     close_old_connections()
-    return [_answer_one(watch, question, rows) for watch, question in questions]
+    deadline = time.monotonic() + JOB_SECONDS
+    found: list[_Found] = []
+    for watch, question in questions:
+        is_late = bool(found) and time.monotonic() > deadline
+        found.append(None if is_late else _answer_one(watch, question, rows))
+    return found
 
 
 def _answer_one(watch: Watch, question: Any, rows: Rows) -> Look | Unavailable:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -121,3 +122,39 @@ async def test_a_bug_in_a_look_ends_its_watches_and_not_the_looks(
         payloads = hub.follow(await open_(WATCH, id=gid(run)))
         assert json.loads(await anext(payloads)) == {"data": {"run": {"revision": 1}}}
         await payloads.aclose()
+
+
+async def test_who_watches_much_and_dearly_takes_no_turn_of_others(
+    pool: Pool,
+    viewer: Viewer,
+    make_viewer: Callable[..., Viewer],
+    in_thread: InThread,
+    open_: Open,
+    door: Door,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(looking, "JOB_SECONDS", 0.05)
+    answer = watch.RunFeed.answer
+
+    def dear(feed: watch.RunFeed, question: None, rows: Any, viewer: Viewer) -> Any:
+        if viewer.user_id == eve.user_id:
+            time.sleep(0.05)
+        return answer(feed, question, rows, viewer)
+
+    eve = await in_thread(make_viewer, "eve")
+    run = await in_thread(start, viewer)
+    mine = await open_(WATCH, id=gid(run))
+    others = [await open_(WATCH, id=gid(run)) for _ in range(60)]
+    for each in others:
+        each.viewer = eve
+    monkeypatch.setattr(watch.RunFeed, "answer", dear)
+    looker = Looker(pool.run)
+    working = asyncio.create_task(looker.work())
+    waiting = [asyncio.ensure_future(looker.look(each)) for each in others]
+    async with asyncio.timeout(20):
+        await waiting[0]
+        await looker.look(mine)
+        assert sum(each.done() for each in waiting) < 6
+        await asyncio.gather(*waiting)  # and each of them has its turn
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)

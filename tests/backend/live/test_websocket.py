@@ -421,6 +421,9 @@ async def test_a_revoked_token_closes_the_socket(
     watching.ask("w", WATCH, id=gid(run))
     await watching.hear()
     await in_thread(ApiToken.objects.update, revoked_at=run.created_at)
+    answer = await watching.hear()
+    assert (answer["type"], answer["id"]) == ("error", "w")
+    assert answer["payload"][0]["extensions"]["code"] == "UNAUTHENTICATED"
     for wire in (idle, watching):
         code, reason = await wire.closed()
         assert code == 4403
