@@ -1,7 +1,6 @@
 """Serves the one port: `python -m backend.web [--grace SECONDS]`, on HOST and PORT."""
 
 import argparse
-import gc
 import resource
 import socket
 
@@ -19,11 +18,6 @@ PING_SECONDS = 20.0  # between two looks whether a WebSocket's client lives; and
 
 class Server(uvicorn.Server):
     """Ends the streams first: uvicorn would wait for them."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        gc.collect()
-        gc.freeze()  # what is loaded now stays: no later collection needs to look at it
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.config.loaded_app.leave()

@@ -194,7 +194,9 @@ class Mute:
             )
         for _ in range(0, MUTE, LARGE_RUNS):
             wire = await self._stack.enter_async_context(
-                _greeted(service, token, sock=_small_socket(service.port), max_queue=1)
+                _greeted(
+                    service, token, sock=_small_socket(service.port), max_queue=1, max_size=None
+                )
             )
             for run in ids[:LARGE_RUNS]:
                 await _subscribe(wire, run, HEAVY, run)
