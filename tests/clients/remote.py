@@ -27,7 +27,7 @@ class Watch:
         """One line of the client's."""
         if "next" in said and not (self._repeats and self.seen and self.seen[-1] == said["next"]):
             self.seen.append(said["next"])
-        self.error = said.get("error")
+        self.error = said.get("error", self.error)
         self.is_complete |= "complete" in said
         self._news.set()
 
@@ -116,7 +116,8 @@ class Remote:
             said = json.loads(line)
             self._watches[said["id"]].hear(said)
         for watch in self._watches.values():
-            watch.hear({"error": "the client's process has ended"} if not watch.is_over else {})
+            if not watch.is_over:
+                watch.hear({"error": "the client's process has ended"})
 
     async def open(self, url: str, token: str | None) -> Client:
         """A client of its own."""

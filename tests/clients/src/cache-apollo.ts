@@ -6,9 +6,10 @@ import { ReadRun } from "../page/documents";
 import { Runs } from "../page/lists";
 import { equal, pause, tried, until } from "./trial";
 
-await tried(async ({ url, headers, gate, requests }) => {
-  const client = connect(url, headers);
-  const started = async (name: string) => (await startCount(client, gate(name))).run!.id;
+await tried(async ({ url, headers, gate, requests, cut }) => {
+  const client = connect(url, headers, () => void list.refetch());
+  const started = async (name: string, isOpen?: true) =>
+    (await startCount(client, gate(name, isOpen))).run!.id;
   const [first, second, third] = [await started("a"), await started("b"), await started("c")];
 
   const list = client.watchQuery({ query: Runs, variables: { first: 2 } });
@@ -54,6 +55,10 @@ await tried(async ({ url, headers, gate, requests }) => {
   before = requests();
   await until(() => shown[0].progress?.done > 8);
   equal(requests(), before, "once it is shown, its changes ask for nothing more");
+
+  cut();
+  const fifth = await started("e", true); // over before it is connected again
+  await until(() => shown[0].id === fifth);
 
   const again = gql`mutation Again($id: ID!) {
     rerun(id: $id) { ... on StartPayload { replayed } ... on Payload { errors { code } } } }`;

@@ -5,12 +5,14 @@ import { cancelRun, startCount, watchRun } from "../page/relayRun";
 import { Runs, watchRuns } from "../page/relayRuns";
 import { equal, pause, tried, until } from "./trial";
 
-await tried(async ({ url, headers, gate, requests }) => {
-  const environment = connect(url, headers);
-  const started = async (name: string) => (await startCount(environment, gate(name))).run!.id;
+await tried(async ({ url, headers, gate, requests, cut }) => {
+  const variables = { first: 10 };
+  const readAgain = () => void fetchQuery(environment, Runs, variables).subscribe({});
+  const environment = connect(url, headers, readAgain);
+  const started = async (name: string, isOpen?: true) =>
+    (await startCount(environment, gate(name, isOpen))).run!.id;
   const [first, second] = [await started("a"), await started("b")];
 
-  const variables = { first: 10 };
   await fetchQuery(environment, Runs, variables).toPromise();
   const list = createOperationDescriptor(getRequest(Runs), variables);
   environment.retain(list);
@@ -42,4 +44,8 @@ await tried(async ({ url, headers, gate, requests }) => {
   before = requests();
   await until(() => shown()[0].progress?.done > 8);
   equal(requests(), before, "once it is shown, its changes ask for nothing more");
+
+  cut();
+  const fourth = await started("d", true); // over before it is connected again
+  await until(() => shown()[0].id === fourth);
 });

@@ -7,9 +7,12 @@ import { cancelRun, showRuns, startCount, watchRun, watchRuns } from "../page/ur
 import { connect } from "../page/urql-ws";
 import { equal, pause, tried, until } from "./trial";
 
-await tried(async ({ url, headers, gate, requests }) => {
-  const client = connect(url, headers);
-  const started = async (name: string) => (await startCount(client, gate(name))).run!.id;
+await tried(async ({ url, headers, gate, requests, cut }) => {
+  const fresh = { requestPolicy: "network-only" } as const;
+  const readAgain = () => void client.query(Runs, { first: 2 }, fresh).toPromise();
+  const client = connect(url, headers, readAgain);
+  const started = async (name: string, isOpen?: true) =>
+    (await startCount(client, gate(name, isOpen))).run!.id;
   const [first, second, third] = [await started("a"), await started("b"), await started("c")];
 
   // Pages as components show them: each with a query of its own.
@@ -57,8 +60,7 @@ await tried(async ({ url, headers, gate, requests }) => {
   await until(() => shown()[2].status === "CANCELED");
 
   before = requests();
-  const fresh = { requestPolicy: "network-only" } as const;
-  watchRuns(client, shown, () => void client.query(Runs, { first: 2 }, fresh).toPromise());
+  watchRuns(client, shown, readAgain);
   await pause(500);
   gate("b", true);
   await until(() => shown()[1].status === "SUCCEEDED");
@@ -70,6 +72,10 @@ await tried(async ({ url, headers, gate, requests }) => {
   before = requests();
   await until(() => shown()[0].progress?.done > 8);
   equal(requests(), before, "once it is shown, its changes ask for nothing more");
+
+  cut();
+  const fifth = await started("e", true); // over before it is connected again
+  await until(() => shown()[0].id === fifth);
 
   const again = gql`mutation Again($id: ID!) {
     rerun(id: $id) { ... on StartPayload { replayed } ... on Payload { errors { code } } } }`;

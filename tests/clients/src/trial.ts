@@ -5,7 +5,16 @@ import { format, inspect } from "node:util";
 import { WebSocket } from "ws";
 import { headers, signIn } from "../page/auth";
 
-Object.assign(globalThis, { WebSocket }); // browsers have it, and Node from 22 on
+const sockets: WebSocket[] = [];
+
+class Cuttable extends WebSocket {
+  constructor(url: string, protocols: string) {
+    super(url, protocols);
+    sockets.push(this);
+  }
+}
+
+Object.assign(globalThis, { WebSocket: Cuttable }); // browsers have one, and Node from 22 on
 
 export const equal: (found: unknown, wanted: unknown, why?: string) => void = deepStrictEqual;
 
@@ -24,6 +33,8 @@ interface Trial {
   gate: (name: string, open?: true) => string;
   /** How many requests there were. */
   requests: () => number;
+  /** Cuts all sockets, as a lost network does. */
+  cut: () => void;
 }
 
 /** Runs a trial; it fails by a line on stdout, and by whatever a library complains of. */
@@ -48,6 +59,7 @@ export async function tried(work: (trial: Trial) => Promise<void>): Promise<void
         return `${path}\nto be or not to be`;
       },
       requests: () => requests,
+      cut: () => sockets.forEach((socket) => socket.terminate()),
     });
   } catch (error) {
     complaints.push(inspect(error));
