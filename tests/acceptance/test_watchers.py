@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -87,12 +87,12 @@ def test_who_stops_reading_is_cut_off_and_costs_little(tmp_path: Path) -> None:
     with running(Stack("embedded"), **with_jobs(tmp_path)) as service:
         client = Client(service)
         ledger = str(tmp_path / "ledger")
-        run = begin(client, "chatter", seconds=14, text=TEXT, ledger=ledger)
+        run = begin(client, "chatter", seconds=60, text=TEXT, ledger=ledger)
         until_status(client, run, "RUNNING")
         with impatient_web(service) as (port, web), ExitStack() as stack:
             reading = Watcher(client, run, port=port)
             reading.until(lambda watcher: len(watcher.seen) >= 2)
-            before, alone = pages(web), files(web)
+            before, alone = pages(web), sockets(web)
             mute = [stack.enter_context(mute_stream(client, port, HEAVY, run)) for _ in range(5)]
             for _ in range(5):
                 wire = stack.enter_context(open_socket(client, port, max_queue=1))
@@ -103,20 +103,24 @@ def test_who_stops_reading_is_cut_off_and_costs_little(tmp_path: Path) -> None:
             def are_cut() -> bool:
                 nonlocal most
                 most = max(most, pages(web) - before)
-                return files(web) <= alone
+                return sockets(web) <= alone
 
-            until(are_cut, 12)
+            until(are_cut, 30)
             assert not reading.last["isFinal"]
             assert most < 150_000_000  # a message of 1 MB for each of 30, at some stages
-            assert reading.until_end()["status"] == "SUCCEEDED"
+            reading.until_more(3)
             gaps = [later - at for at, later in zip(reading.at, reading.at[1:], strict=False)]
-            assert max(gaps) < 3, gaps
+            assert max(gaps) < 5, gaps
             assert all(map(is_cut, mute))
 
 
-def files(pid: int) -> int:
-    """How many files and connections the process has open."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+def sockets(pid: int) -> int:
+    """How many connections the process has open."""
+    found = 0
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed in this moment
+            found += str(link.readlink()).startswith("socket:")
+    return found
 
 
 @needs_proc
@@ -140,9 +144,9 @@ def test_nothing_is_left_of_watchers_that_are_gone(tmp_path: Path) -> None:
 
         come_and_go(20)  # so that all connections to the database are there
         time.sleep(1)
-        before = files(web)
+        before = sockets(web)
         come_and_go(150)
-        until(lambda: files(web) <= before, 10)
+        until(lambda: sockets(web) <= before, 10)
         # Of the user's 100 watches each is free again.
         watchers = [Watcher(client, run) for _ in range(100)]
         for watcher in watchers:
