@@ -88,6 +88,7 @@ class RequestContext:
     viewer: Viewer | None
     base_url: str
     waits: Waits = field(default_factory=Waits)
+    answer_bytes: int = ANSWER_BYTES
     _bytes: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -112,9 +113,9 @@ class RequestContext:
     def charge(self, value: Any) -> Any:
         """The stored value, counted against what one answer may hold; QUERY_TOO_COMPLEX beyond."""
         self._bytes += _weight(value)
-        if self._bytes > ANSWER_BYTES:
+        if self._bytes > self.answer_bytes:
             message = (
-                f"The inputs, results and events asked for exceed {ANSWER_BYTES} bytes: "
+                f"The inputs, results and events asked for exceed {self.answer_bytes} bytes: "
                 "ask for fewer."
             )
             raise CodedError(Code.QUERY_TOO_COMPLEX, message)

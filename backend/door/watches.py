@@ -31,6 +31,7 @@ class Execute(Protocol):
     def __call__(self, context: RequestContext, root: Any = None) -> Outcome: ...
 
 
+PUSHED_BYTES = 2_000_000  # of stored values in one push; a reader that stops leaves it in memory
 TRIES = 5  # of an execution in which the database fails; then the client gets to see that
 
 
@@ -64,7 +65,8 @@ class Subscription(Watch):
     """Answers each item of its feed."""
 
     def outcome(self, item: Any) -> Outcome:
-        return self._execute(RequestContext(self.viewer, self._base_url), item)
+        context = RequestContext(self.viewer, self._base_url, answer_bytes=PUSHED_BYTES)
+        return self._execute(context, item)
 
 
 class Wait(Watch):

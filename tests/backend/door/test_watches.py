@@ -323,6 +323,16 @@ def test_what_a_subscription_keeps_is_bounded(ask: Ask, viewer: Viewer) -> None:
     )
 
 
+def test_what_one_push_holds_is_bounded(ask: Ask, viewer: Viewer) -> None:
+    run = start(viewer, "a" * 90_000)
+    aliases = " ".join(f"a{n}: inputJson" for n in range(30))
+    watch = subscribed(
+        ask(f"subscription($id: ID!) {{ run(id: $id) {{ {aliases} }} }}", id=gid(run))
+    )
+    (response,), _ = look(watch)
+    assert response["errors"][0]["extensions"]["code"] == "QUERY_TOO_COMPLEX"
+
+
 def test_a_refused_operation_has_its_fault(ask: Ask) -> None:
     outcome = ask("subscription { nothing }")
     assert isinstance(outcome, Outcome)

@@ -68,6 +68,16 @@ async def test_a_waiter_that_was_cancelled_frees_its_room_all_the_same(pool: Poo
     assert complaints == []
 
 
+async def test_a_job_that_nobody_waits_for_any_more_is_not_begun(pool: Pool) -> None:
+    gate, begun = threading.Event(), threading.Event()
+    first, second = pool.run(gate.wait), pool.run(begun.set)
+    second.cancel()
+    gate.set()
+    await first
+    assert await pool.run(lambda: "room") == "room"
+    assert not begun.is_set()
+
+
 async def test_stopping_lets_a_job_finish_and_then_ends_the_thread(
     pool: Pool, ended: list[str]
 ) -> None:
