@@ -56,7 +56,7 @@ class Watch:
     async def to_end(self, seconds: float = SECONDS) -> None:
         await self.until(lambda: self.is_over, seconds)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         end = "complete" if self.is_complete else self.error
         return f"{len(self.seen)} items, the last {self.seen[-2:]}, the end {end!r}"
 

@@ -14,6 +14,7 @@ from tests.clients.wire import Wire
 from tests.clients.world import RESULT, Gate, World
 
 REVOKED_SECONDS = 5.0
+REFUSED_SECONDS = 10.0  # far less than trying again for ever
 UNKNOWN = "UnVuOjAxOTAwMDAwLTAwMDAtNzAwMC04MDAwLTAwMDAwMDAwMDAwMA=="  # Run:01900000-...
 
 
@@ -129,6 +130,11 @@ async def refused(scene: Scene) -> None:
     unknown = await nobody.watch(run)
     await unknown.to_end()
     assert (unknown.seen, code(unknown)) == ([], "UNAUTHENTICATED")
+    forger = await scene.client("dbt_forged")
+    forged = await forger.watch(run)
+    await forged.to_end(REFUSED_SECONDS)
+    said = json.dumps(forged.error)
+    assert "UNAUTHENTICATED" in said or "4403" in said, said
 
 
 async def revoked(scene: Scene) -> None:

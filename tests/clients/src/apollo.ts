@@ -29,7 +29,10 @@ export function apollo(connect: (url: string, headers: () => Record<string, stri
           follow(client.subscribe({ query: gql(MISSPELT), variables: { id } }), sink),
       };
     },
-    (error) =>
-      CombinedGraphQLErrors.is(error) && use.codeOf(error) ? error.errors : describe(error),
+    (error) => {
+      if (CombinedGraphQLErrors.is(error)) return error.errors;
+      const code = use.codeOf(error);
+      return code ? [{ extensions: { code } }] : describe(error);
+    },
   );
 }

@@ -32,6 +32,8 @@ class Client(httpx_poll.Client):
 def describe(error: Exception) -> Any:
     if isinstance(error, TransportQueryError):
         return error.errors
+    if watch_gql.is_refusal(error.__cause__):
+        return [{"extensions": {"code": "UNAUTHENTICATED"}}]
     return httpx_poll.describe(error)
 
 

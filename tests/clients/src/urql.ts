@@ -30,9 +30,9 @@ export function urql(connect: (url: string, headers: () => Record<string, string
         misspell: (id, sink) => follow(client.subscription(gql(MISSPELT), { id }), sink),
       };
     },
-    (error) =>
-      error instanceof CombinedError && use.codeOf(error)
-        ? error.graphQLErrors.map(({ message, extensions }) => ({ message, extensions }))
-        : describe(error),
+    (error) => {
+      const code = error instanceof CombinedError && use.codeOf(error);
+      return code ? [{ extensions: { code } }] : describe(error);
+    },
   );
 }
