@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -21,11 +22,16 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self._overtaken: deque[Any] = deque()  # requests whose answers others wait for
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
         super().connection_lost(exc)
+        for cycle in self._overtaken:  # uvicorn tells the latest request alone
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         if self._deadline is not None:
@@ -43,7 +49,12 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_came()
+        before = self.cycle
         super().on_headers_complete()
+        if before is not None and before is not self.cycle:
+            self._overtaken.append(before)
+            while self._overtaken and self._overtaken[0].response_complete:  # in their order
+                self._overtaken.popleft()
 
     def _expect_head(self) -> None:
         self._head_bytes = 0
