@@ -134,9 +134,12 @@ class Hub:
         `since`: the time of the monotonic clock at which it was asked for; what was heard from then
         on counts, though the watch was still being made.
         """
-        async with aclosing(self._looks(Place(watch), since)) as looks:
+        place = Place(watch)
+        async with aclosing(self._looks(place, since)) as looks:
             async for look in looks:
                 for payload in look.payloads:
+                    if place.ended is not None:  # while the reader took the one before
+                        raise place.ended
                     yield payload
 
     async def answer(self, wait: Wait) -> str:
