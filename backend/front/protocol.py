@@ -67,7 +67,10 @@ class BoundedHttp(HttpToolsProtocol):
 
 
 class BoundedWebSocket(WebSocketsSansIOProtocol):
-    """Hangs up on a client that sends pings and takes no answer, or answers none."""
+    """Hangs up on a client that sends pings and takes no answer, or answers none.
+
+    Nor can a client make it keep pieces without end, stay without an answer, or fill the log.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -78,6 +81,22 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         if not self.close_sent:
             self.scope["extensions"][HANG_UP] = {"now": self.transport.abort}
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated:  # a head that the parser refuses, and uvicorn waits on
+            self.transport.abort()
+
+    def handle_cont(self, event: Any) -> None:
+        if event.data or event.fin:  # empty pieces count for no size, and uvicorn keeps them all
+            super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
+            self.conn.send_close(1007)  # as uvicorn does, but with a traceback in the log
+            self.handle_parser_exception()
+        else:
+            super().send_receive_event_to_app()
+
     def handle_ping(self) -> None:
         if self.writable.is_set():
             super().handle_ping()
@@ -87,3 +106,11 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
         self.transport.abort()  # what waits to be sent would keep it open
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
