@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from django.utils import timezone
@@ -91,6 +91,11 @@ class Feed(ABC):
     def owner_id(self) -> UUID | None:
         """Whose runs it is about, all of them."""
         return None
+
+    @property
+    def before(self) -> dict[UUID, int]:
+        """The revisions of the owner's runs when it was asked for: where its news begin."""
+        return {}
 
     @property
     def is_lost(self) -> bool:
@@ -214,12 +219,22 @@ class OwnerFeed(Feed):
     owner: UUID
     scope: Scope = field(default_factory=Scope)
     is_heavy: bool = True
+    _before: dict[UUID, int] = field(default_factory=dict, init=False)
     _behind: dict[UUID, int] = field(default_factory=dict)
     _told: "OrderedDict[UUID, int]" = field(default_factory=OrderedDict)
 
     @property
     def owner_id(self) -> UUID | None:
         return self.owner
+
+    @property
+    def before(self) -> dict[UUID, int]:
+        return self._before
+
+    def begin(self) -> Self:
+        """Remember how the owner's runs stand now."""
+        self._before = {change.run_id: change.revision for change in standing((), (self.owner,))}
+        return self
 
     @property
     def is_lost(self) -> bool:

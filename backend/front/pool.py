@@ -68,7 +68,8 @@ class Pool:
     ) -> None:
         result, error = None, None
         try:
-            result = job()
+            if not future.cancelled():  # while the job waited for a thread
+                result = job()
         except Exception as exception:
             error = exception
         except BaseException as exception:  # SystemExit in a view ends neither thread nor server

@@ -71,7 +71,6 @@ def test_a_change_is_seen_over_a_socket_and_a_stream_without_redis(server: Serve
         lines = stream.iter_lines()
         assert next(lines) == ":"
         ask(wire, "1", CHANGED["query"])
-        time.sleep(2.5)  # without Redis it must first be known how all stands
         run = server.graphql('mutation { countWords(input: {text: "a"}) { run { id } } }')
         run_id = run["countWords"]["run"]["id"]
         assert run_id in wire.recv(10)

@@ -68,6 +68,17 @@ async def test_a_waiter_that_was_cancelled_frees_its_room_all_the_same(pool: Poo
     assert complaints == []
 
 
+async def test_a_job_that_nobody_waits_for_any_more_is_not_begun(pool: Pool) -> None:
+    begin, done = threading.Event(), list[str]()
+    first = pool.run(begin.wait)
+    unwanted = pool.run(lambda: done.append("unwanted"))
+    unwanted.cancel()
+    begin.set()
+    await first
+    await pool.run(lambda: done.append("wanted"))
+    assert done == ["wanted"]
+
+
 async def test_stopping_lets_a_job_finish_and_then_ends_the_thread(
     pool: Pool, ended: list[str]
 ) -> None:
