@@ -65,7 +65,8 @@ class Subscription(graphene.ObjectType):
 
     def subscribe_run_changed(self, info: Any, scope: Any = None) -> Source:
         viewer = info.context.signed_in
-        return Source(OwnerFeed(viewer.user_id, checked_scope(scope or {}), selects_stored(info)))
+        feed = OwnerFeed(viewer.user_id, checked_scope(scope or {}), selects_stored(info))
+        return Source(feed.begin())
 
     def subscribe_run_events(self, info: Any, id: str, after: str | None = None) -> Source:
         _ = info.context.signed_in

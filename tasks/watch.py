@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from django.utils import timezone
@@ -93,6 +93,11 @@ class Feed(ABC):
         return None
 
     @property
+    def before(self) -> dict[UUID, int]:
+        """The revisions of the owner's runs when it was asked for: where its news begin."""
+        return {}
+
+    @property
     def is_lost(self) -> bool:
         """Whether it is too far behind to ever be told everything."""
         return False
@@ -136,13 +141,14 @@ class RunFeed(Feed):
     run_id: UUID
     after: int | None = None
     is_heavy: bool = True
+    _seen: int = 0  # the run's revision at the last look; `after` may be ahead of it
 
     @property
     def run_ids(self) -> Collection[UUID]:
         return (self.run_id,)
 
     def hear(self, run_id: UUID, revision: int) -> bool:
-        return self.after is None or revision > self.after
+        return revision > self._seen
 
     def ask(self, rows: Rows) -> None:
         rows.want((self.run_id,), is_heavy=self.is_heavy)
@@ -151,12 +157,13 @@ class RunFeed(Feed):
         run = rows.run(self.run_id, viewer)
         if run is None or run.is_final:  # a final run is told once, whatever was known of it
             return News([run], is_over=True)
-        return News([run] if self.after is None or run.revision > self.after else [])
+        is_newer = self.after is None or run.revision > self.after
+        return News([run] if is_newer else [], revision=run.revision)
 
     def told(self, news: News) -> None:
-        for run in news.items:
-            if run is not None:
-                self.after = run.revision
+        self._seen = max(self._seen, news.revision)
+        if news.items:
+            self.after = news.revision
 
 
 @dataclass
@@ -212,12 +219,22 @@ class OwnerFeed(Feed):
     owner: UUID
     scope: Scope = field(default_factory=Scope)
     is_heavy: bool = True
+    _before: dict[UUID, int] = field(default_factory=dict, init=False)
     _behind: dict[UUID, int] = field(default_factory=dict)
     _told: "OrderedDict[UUID, int]" = field(default_factory=OrderedDict)
 
     @property
     def owner_id(self) -> UUID | None:
         return self.owner
+
+    @property
+    def before(self) -> dict[UUID, int]:
+        return self._before
+
+    def begin(self) -> Self:
+        """Remember how the owner's runs stand now."""
+        self._before = {change.run_id: change.revision for change in standing((), (self.owner,))}
+        return self
 
     @property
     def is_lost(self) -> bool:
@@ -267,8 +284,7 @@ class WaitFeed(Feed):
         return self.known
 
     def hear(self, run_id: UUID, revision: int) -> bool:
-        after = self.known[run_id]
-        return after is None or revision > after
+        return True  # it may be final, whatever revision is waited for
 
     def ask(self, rows: Rows) -> bool:
         rows.want(self.known, is_heavy=True)

@@ -48,7 +48,8 @@ class Door:
     def execute(self, request: GraphQLRequest, context: RequestContext) -> Content:
         """The outcome of a query or a mutation; what is to be watched, for a subscription.
 
-        A Wait when the operation waits for runs: it has the outcome before and after.
+        A Wait when the operation waits for runs: it has the outcome before and after. What an
+        error has left without data waits for nothing: no later answer could show a run.
         """
         try:
             document = self._documents.get(request.query)
@@ -61,7 +62,7 @@ class Door:
                 return Outcome(error_response(Code.QUERY_TOO_COMPLEX, TOO_LONG), Fault.REQUEST)
             return self._subscribe(operation, context)
         outcome = self._outcome(operation, context)
-        if not context.waits.known:
+        if not context.waits.known or outcome.response.get("data") is None:
             return outcome
         return Wait(context, partial(self._outcome, operation), outcome)
 

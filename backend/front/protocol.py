@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -21,11 +22,16 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self._overtaken: deque[Any] = deque()  # requests whose answers others wait for
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
         super().connection_lost(exc)
+        for cycle in self._overtaken:  # uvicorn tells the latest request alone
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         if self._deadline is not None:
@@ -43,7 +49,12 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_came()
+        before = self.cycle
         super().on_headers_complete()
+        if before is not None and before is not self.cycle:
+            self._overtaken.append(before)
+            while self._overtaken and self._overtaken[0].response_complete:  # in their order
+                self._overtaken.popleft()
 
     def _expect_head(self) -> None:
         self._head_bytes = 0
@@ -56,7 +67,10 @@ class BoundedHttp(HttpToolsProtocol):
 
 
 class BoundedWebSocket(WebSocketsSansIOProtocol):
-    """Hangs up on a client that sends pings and takes no answer, or answers none."""
+    """Hangs up on a client that sends pings and takes no answer, or answers none.
+
+    Nor can a client make it keep pieces without end, stay without an answer, or fill the log.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -67,6 +81,22 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         if not self.close_sent:
             self.scope["extensions"][HANG_UP] = {"now": self.transport.abort}
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated:  # a head that the parser refuses, and uvicorn waits on
+            self.transport.abort()
+
+    def handle_cont(self, event: Any) -> None:
+        if event.data or event.fin:  # empty pieces count for no size, and uvicorn keeps them all
+            super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
+            self.conn.send_close(1007)  # as uvicorn does, but with a traceback in the log
+            self.handle_parser_exception()
+        else:
+            super().send_receive_event_to_app()
+
     def handle_ping(self) -> None:
         if self.writable.is_set():
             super().handle_ping()
@@ -76,3 +106,11 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
         self.transport.abort()  # what waits to be sent would keep it open
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,9 +1,9 @@
 """Which WebSockets are let in, and what credential came with them."""
 
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.http import parse_cookie
 from django.http.request import split_domain_port, validate_host
 
 from accounts.sessions import viewer_from_session
@@ -51,21 +51,13 @@ def sign_in(scope: Scope, authorization: str | None) -> Viewer | None:
     given = authorization or _text(scope, b"authorization")
     if given:
         return viewer_from_authorization(given)
-    key = _cookie(scope, settings.SESSION_COOKIE_NAME)
+    key = parse_cookie(_text(scope, b"cookie")).get(settings.SESSION_COOKIE_NAME)
     return viewer_from_session(key) if key else None
 
 
 def _own_origin(scope: Scope) -> str:
     parts = urlsplit(base_url(scope))
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def _cookie(scope: Scope, name: str) -> str | None:
-    try:
-        morsel = SimpleCookie(_text(scope, b"cookie")).get(name)
-    except CookieError:
-        return None
-    return None if morsel is None else morsel.value
 
 
 def _text(scope: Scope, name: bytes) -> str:

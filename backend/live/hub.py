@@ -134,9 +134,12 @@ class Hub:
         `since`: the time of the monotonic clock at which it was asked for; what was heard from then
         on counts, though the watch was still being made.
         """
-        async with aclosing(self._looks(Place(watch), since)) as looks:
+        place = Place(watch)
+        async with aclosing(self._looks(place, since)) as looks:
             async for look in looks:
                 for payload in look.payloads:
+                    if place.ended is not None:  # while the reader took the one before
+                        raise place.ended
                     yield payload
 
     async def answer(self, wait: Wait) -> str:
@@ -210,8 +213,7 @@ class Hub:
             self._by_run[run_id].add(place)
         if feed.owner_id is not None:
             self._by_owner[feed.owner_id].add(place)
-            if feed.owner_id not in self._standing:
-                self._poke.set()
+            self._standing.setdefault(feed.owner_id, feed.before)
         self._catch_up(place, since)
         try:
             with self.held(place):
@@ -247,7 +249,7 @@ class Hub:
         self._recent.append((time.monotonic(), change))
         self._hear_of_run(change)
         if change.owner_id in self._by_owner:
-            self._hear_of_owner(change, self._standing.get(change.owner_id, {}))
+            self._hear_of_owner(change, self._standing[change.owner_id])
 
     def _hear_of_run(self, change: Change) -> None:
         for place in self._by_run.get(change.run_id, ()):
@@ -305,7 +307,7 @@ class Hub:
         for owner_id in owners:
             if owner_id not in self._by_owner:
                 continue
-            known = self._standing.setdefault(owner_id, found[owner_id])  # at first: where we begin
+            known = self._standing[owner_id]
             for run_id, revision in found[owner_id].items():
                 self._hear_of_owner(Change(run_id, owner_id, revision), known)
             for run_id in known.keys() - found[owner_id].keys():  # open no longer

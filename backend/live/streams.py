@@ -131,15 +131,15 @@ class Streams:
         await exchange.begin()
         try:
             await exchange.write(framing.opening)
-            async with exchange.beating(framing), aclosing(responses):
-                async for payload in responses:
-                    await exchange.write(framing.framed(payload))
-        except Told as ended:
-            await exchange.write(framing.framed(encode(ended.response)))
+            try:
+                async with exchange.beating(framing), aclosing(responses):
+                    async for payload in responses:
+                        await exchange.write(framing.framed(payload))
+            except Told as ended:
+                await exchange.write(framing.framed(encode(ended.response)))
+            await exchange.write(framing.closing, more=False)
         except (Ended, Stuck):
             exchange.hang_up()
-            return
-        await exchange.write(framing.closing, more=False)
 
     async def _only(self, content: Content) -> AsyncGenerator[str, None]:
         yield await self._one(content)

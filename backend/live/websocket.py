@@ -271,10 +271,7 @@ class Socket:
     }
 
     async def _operate(self, operation: str, request: GraphQLRequest, since: float) -> None:
-        try:
-            content = await self._execute(request)
-        except Told as refusal:
-            content = Outcome(refusal.response)
+        content = await self._execute(request)
         if isinstance(content, Outcome) and "data" not in content.response:
             await self._refuse(operation, content.response)
             return

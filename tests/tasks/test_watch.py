@@ -39,7 +39,7 @@ def test_a_run_is_told_as_it_is_then_as_it_becomes(viewer: Viewer) -> None:
     run = start(viewer)
     feed = RunFeed(run.pk)
     assert revisions(look(feed, viewer)) == [1]
-    assert look(feed, viewer) == News([])
+    assert look(feed, viewer).items == []
     held = hold(run)
     runs.heartbeat(held, Progress(1, 4, "counting"))
     news = look(feed, viewer)
@@ -47,6 +47,16 @@ def test_a_run_is_told_as_it_is_then_as_it_becomes(viewer: Viewer) -> None:
     runs.finish(held, SUCCESS)
     news = look(feed, viewer)
     assert (revisions(news), news.is_over) == ([4], True)
+
+
+def test_a_run_is_told_at_its_end_though_a_later_revision_was_asked_for(viewer: Viewer) -> None:
+    run = start(viewer)
+    watched, waited = RunFeed(run.pk, after=99), WaitFeed({run.pk: 99})
+    assert (look(watched, viewer).items, look(waited, viewer).items) == ([], [])
+    runs.finish(hold(run), SUCCESS)
+    for feed in (watched, waited):
+        assert feed.hear(run.pk, fresh(run).revision)
+        assert look(feed, viewer).is_over
 
 
 def test_a_known_revision_is_not_told_again(viewer: Viewer) -> None:

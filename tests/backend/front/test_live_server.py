@@ -71,7 +71,6 @@ def test_a_change_is_seen_over_a_socket_and_a_stream_without_redis(server: Serve
         lines = stream.iter_lines()
         assert next(lines) == ":"
         ask(wire, "1", CHANGED["query"])
-        time.sleep(2.5)  # without Redis it must first be known how all stands
         run = server.graphql('mutation { countWords(input: {text: "a"}) { run { id } } }')
         run_id = run["countWords"]["run"]["id"]
         assert run_id in wire.recv(10)
@@ -155,14 +154,41 @@ def test_a_server_that_stops_ends_everything_at_once(
 
 
 def test_a_client_that_sends_pings_and_reads_nothing_is_cut_off(server: Server) -> None:
+    with _raw(server) as raw:
+        ping = b"\x89\xfd" + bytes(4) + b"p" * 125
+        with pytest.raises(OSError, match=r"reset|[Bb]roken"):
+            _send_for_ever(raw, ping * 500)
+
+
+def test_text_that_is_none_is_1007_and_no_traceback(server: Server) -> None:
+    with _raw(server) as raw:
+        raw.sendall(b"\x81\x82" + bytes(4) + b"\xff\xfe")
+        assert raw.recv(1_000) == b"\x88\x02\x03\xef"
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_empty_pieces_of_a_message_are_not_kept(server: Server) -> None:
+    init = json.dumps({"type": "connection_init"}).encode()
+    with _raw(server) as raw:
+        raw.sendall(b"\x01" + bytes([0x80 | len(init)]) + bytes(4) + init)
+        raw.sendall((b"\x00\x80" + bytes(4)) * 10_000 + b"\x80\x80" + bytes(4))
+        assert b"connection_ack" in raw.recv(1_000)
+
+
+def test_a_handshake_that_cannot_be_read_is_hung_up(server: Server) -> None:
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+        server.http.get("/graphql", headers={**UPGRADE, "X": "a" * 9_000})
+
+
+@contextmanager
+def _raw(server: Server) -> Iterator[socket.socket]:
+    """A socket after its handshake, to write frames on."""
     lines = ["GET /graphql HTTP/1.1", f"Host: 127.0.0.1:{server.port}"]
     head = "\r\n".join([*lines, *(f"{name}: {value}" for name, value in UPGRADE.items())])
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
         raw.sendall(f"{head}\r\n\r\n".encode())
         assert b" 101 " in raw.recv(1_000)
-        ping = b"\x89\xfd" + bytes(4) + b"p" * 125
-        with pytest.raises(OSError, match=r"reset|[Bb]roken"):
-            _send_for_ever(raw, ping * 500)
+        yield raw
 
 
 def _send_for_ever(raw: socket.socket, content: bytes) -> None:

@@ -15,6 +15,7 @@ from backend.front.protocol import BoundedHttp
 
 MUCH = b"x" * 2**20
 GONE = asyncio.Event()
+LEFT = asyncio.Event()
 
 
 async def alive(scope: Any, receive: Any, send: Any) -> None:
@@ -28,6 +29,10 @@ async def alive(scope: Any, receive: Any, send: Any) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         GONE.set()
+    elif scope["path"] == "/waiting":
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        LEFT.set()
     else:
         await send({"type": "http.response.body", "body": b"ok"})
 
@@ -91,3 +96,13 @@ async def test_a_client_that_takes_nothing_is_cut_off_with_what_waits_for_it(por
     writer.write(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
     await asyncio.wait_for(GONE.wait(), 5)
     writer.close()
+
+
+async def test_a_request_that_others_follow_sees_that_its_client_left(port: int) -> None:
+    LEFT.clear()
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    heads = [b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path for path in (b"/waiting", b"/", b"/")]
+    writer.write(b"".join(heads))
+    await asyncio.sleep(0.1)
+    writer.close()
+    await asyncio.wait_for(LEFT.wait(), 2)

@@ -132,6 +132,32 @@ async def test_knocks_that_are_doubled_reordered_or_invented_bring_nothing(
     (await quiet(follower)).cancel()
 
 
+async def test_what_is_over_tells_nothing_more_of_a_look_that_was_had(
+    follow: Follow, hub: Hub, viewer: Viewer, in_thread: InThread
+) -> None:
+    run = await in_thread(start, viewer)
+    await in_thread(work, run)
+    follower = await follow(EVENTS, id=gid(run))
+    await follower.next()
+    hub.leave()
+    await follower.ends_by(Leaving)
+
+
+@pytest.mark.parametrize("query", [WATCH, CHANGED], ids=["run", "runChanged"])
+async def test_a_change_right_after_the_subscribing_is_told_without_redis(
+    follow: Follow, knocks: Knocks, viewer: Viewer, in_thread: InThread, query: str
+) -> None:
+    run = await in_thread(start, viewer)
+    await knocks.be_away()
+    follower = await follow(query, **({} if query == CHANGED else {"id": gid(run)}))
+    coming = asyncio.ensure_future(follower.next())
+    await asyncio.sleep(0)  # it is placed
+    await in_thread(work, run)
+    told = await coming
+    while '"revision":3' not in told:
+        told = await follower.next()
+
+
 @pytest.mark.parametrize("is_away", [False, True], ids=["Redis there", "Redis away"])
 @pytest.mark.parametrize("query", [WATCH, CHANGED, EVENTS], ids=["run", "runChanged", "runEvents"])
 async def test_a_lost_knock_loses_nothing(

@@ -44,6 +44,7 @@ class Exchange:
         self.is_hung_up = False
         self.reads = asyncio.Event()
         self.reads.set()
+        self.reads_until: bytes | None = None
         self._left = asyncio.Event()
         self._news = asyncio.Event()
         scope = {"extensions": {HANG_UP: {"now": self._hang_up}}}
@@ -60,6 +61,8 @@ class Exchange:
         else:
             self.body += message["body"]
             self.is_complete = not message.get("more_body", False)
+        if self.reads_until is not None and self.reads_until in self.body:
+            self.reads.clear()
         self._news.set()
 
     def _hang_up(self) -> None:
@@ -262,6 +265,18 @@ async def test_a_reader_that_takes_nothing_is_cut_off(
     exchange = await send(SSE, WATCH, id=gid(run))
     await exchange.until(b"QUEUED")
     exchange.reads.clear()
+    await finish(run)
+    await exchange.over()
+    assert exchange.is_hung_up
+
+
+async def test_a_reader_that_does_not_take_the_end_is_cut_off(
+    send: Send, run: Run, finish: Finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "WRITE_SECONDS", 0.1)
+    exchange = await send(SSE, WATCH, id=gid(run))
+    await exchange.until(b"QUEUED")
+    exchange.reads_until = b"SUCCEEDED"
     await finish(run)
     await exchange.over()
     assert exchange.is_hung_up

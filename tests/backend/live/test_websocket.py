@@ -110,11 +110,14 @@ async def test_a_token_in_the_handshake_signs_in(connect: Connect, token: str) -
     assert (await wire.hear())["payload"] == {"data": {"viewer": {"displayName": "ada"}}}
 
 
-async def test_a_session_signs_in(connect: Connect, viewer: Viewer, in_thread: InThread) -> None:
+@pytest.mark.parametrize("before", ["a=b", 'prefs={"a": 1}', "a b=c"])
+async def test_a_session_signs_in(
+    connect: Connect, viewer: Viewer, in_thread: InThread, before: str
+) -> None:
     client = Client()
     await in_thread(client.force_login, await in_thread(User.objects.get))
     key = client.cookies[settings.SESSION_COOKIE_NAME].value
-    wire = connect(cookie=f"a=b; {settings.SESSION_COOKIE_NAME}={key}")
+    wire = connect(cookie=f"{before}; {settings.SESSION_COOKIE_NAME}={key}")
     await wire.greet()
     wire.ask("1", VIEWER)
     assert (await wire.hear())["payload"] == {"data": {"viewer": {"displayName": "ada"}}}
