@@ -58,7 +58,10 @@ class Waits:
         is_newer = after_revision is not None and run.revision > after_revision
         if seconds and self.fresh is None and not run.is_final and not is_newer:
             self.seconds = max(self.seconds, seconds)
-            self.known[run.pk] = after_revision
+            others = (self.known[run.pk],) if run.pk in self.known else ()
+            wanted = [each for each in (after_revision, *others) if each is not None]
+            is_for_end = len(wanted) <= len(others)  # whichever asks for the end waits longest
+            self.known[run.pk] = None if is_for_end else max(wanted)
 
     def once(self, key: str | int, answer: Callable[[], Any]) -> Any:
         """The answer of the mutation at this place of the response."""
@@ -88,7 +91,7 @@ class RequestContext:
     viewer: Viewer | None
     base_url: str
     waits: Waits = field(default_factory=Waits)
-    answer_bytes: int = ANSWER_BYTES
+    answer_bytes: int = field(default_factory=lambda: ANSWER_BYTES)
     _bytes: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:

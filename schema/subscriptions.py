@@ -10,6 +10,7 @@ from typing import Any, Never
 
 import graphene
 
+from accounts.viewer import RUNS_READ
 from schema.events import BY_NUMBER, EventEdge
 from schema.filters import RunScope, checked_scope
 from schema.ids import key_of
@@ -47,7 +48,8 @@ class Subscription(graphene.ObjectType):
         Run,
         scope=RunScope(description="Which runs; all of the viewer's when left out."),
         description="Each run of the viewer that changes from now on, also those that are started "
-        "later. Read `runs` when connected: what happened before does not come.",
+        "later. Read `runs` when connected: what happened before does not come. Null, and the end, "
+        "for a credential that may not read runs.",
     )
     run_events = graphene.Field(
         EventEdge,
@@ -65,6 +67,8 @@ class Subscription(graphene.ObjectType):
 
     def subscribe_run_changed(self, info: Any, scope: Any = None) -> Source:
         viewer = info.context.signed_in
+        if not viewer.may(RUNS_READ):
+            return Source(NoFeed())
         feed = OwnerFeed(viewer.user_id, checked_scope(scope or {}), selects_stored(info))
         return Source(feed.begin())
 

@@ -64,7 +64,8 @@ class Door:
         outcome = self._outcome(operation, context)
         if not context.waits.known or outcome.response.get("data") is None:
             return outcome
-        return Wait(context, partial(self._outcome, operation), outcome)
+        is_query = kind is OperationType.QUERY
+        return Wait(context, partial(self._outcome, operation), outcome, is_query=is_query)
 
     def _outcome(self, operation: _Operation, context: RequestContext, root: Any = None) -> Outcome:
         return _outcome(

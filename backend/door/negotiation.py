@@ -7,8 +7,9 @@ GRAPHQL = "application/graphql-response+json"
 JSON = "application/json"
 SSE = "text/event-stream"
 MULTIPART = "multipart/mixed"
-_ANSWERS = {GRAPHQL: (GRAPHQL,), JSON: (JSON, "application/*", "*/*")}
-_STREAMS = {SSE: (SSE, "text/*", "*/*"), MULTIPART: (MULTIPART, "multipart/*")}
+_ANSWERS: dict[str, tuple[str, ...]] = {GRAPHQL: (GRAPHQL,), JSON: (JSON, "application/*", "*/*")}
+# Only by name: a client that takes anything reads an answer to its end, and a stream has none.
+_STREAMS: dict[str, tuple[str, ...]] = {SSE: (SSE,), MULTIPART: (MULTIPART,)}
 
 
 class Choice(NamedTuple):
@@ -24,7 +25,7 @@ class Choice(NamedTuple):
 def choose(accept: str | None) -> Choice:
     """What the client likes best; a stream for the answer too if that is all it takes."""
     if not accept or not accept.strip():
-        return Choice(JSON, SSE)
+        return Choice(JSON, None)
     return _known(accept) if len(accept) <= 200 else _choose(accept)
 
 

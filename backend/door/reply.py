@@ -47,10 +47,10 @@ def respond(content: Content, choice: Choice) -> HttpResponse:
     if isinstance(content, Subscription):
         if choice.stream is None:
             message = (
-                f"A subscription is answered as {negotiation.SSE} or {negotiation.MULTIPART}: "
-                "accept one of them, or use a WebSocket."
+                f"A subscription is a stream: send the header Accept: {negotiation.SSE}, or "
+                f"{negotiation.MULTIPART}, or use a WebSocket."
             )
-            return refuse(406, Code.BAD_REQUEST, message)
+            return refuse(400, Code.BAD_REQUEST, message)
         return LaterResponse(choice.stream, content)
     media_type = choice.answer or negotiation.JSON
     if isinstance(content, Wait):

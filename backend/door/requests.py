@@ -61,13 +61,13 @@ def load_json(body: bytes) -> object:
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        raise bad_request("The body is not valid UTF-8.") from None
+        raise bad_request("This is not valid UTF-8.") from None
     try:
         content: object = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise bad_request(f"The body is not valid JSON: {error}") from None
+        raise bad_request(f"This is not valid JSON: {error}") from None
     except ValueError:  # NaN, Infinity, 1e999, or an integer of thousands of digits
-        raise bad_request("The body holds a number that is not finite or too long.") from None
+        raise bad_request("A number is not finite, or too long.") from None
     if b"\\u" in body:
         _check_surrogates(content)
     return content
@@ -79,7 +79,7 @@ def _check_depth(body: bytes) -> None:
         return
     brackets = _STRING.sub(b"", body).translate(None, _NO_BRACKETS)
     if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > JSON_DEPTH:
-        raise bad_request(f"The body is nested deeper than {JSON_DEPTH} levels.")
+        raise bad_request(f"JSON may be nested {JSON_DEPTH} levels deep, not deeper.")
 
 
 def _check_surrogates(content: object) -> None:

@@ -72,11 +72,14 @@ class Subscription(Watch):
 class Wait(Watch):
     """A query or mutation that waits for runs, and answers once: `before` is its answer so far."""
 
-    def __init__(self, context: RequestContext, execute: Execute, before: Outcome) -> None:
+    def __init__(
+        self, context: RequestContext, execute: Execute, before: Outcome, *, is_query: bool
+    ) -> None:
         feed = WaitFeed(context.waits.known)
         super().__init__(context, execute, feed)
         self.seconds = context.waits.seconds
         self.before = before
+        self.is_query = is_query
         self._waits = context.waits
         self._feed = feed
 

@@ -97,6 +97,11 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         else:
             super().send_receive_event_to_app()
 
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True  # refused, which uvicorn would log as our mistake
+
     def handle_ping(self) -> None:
         if self.writable.is_set():
             super().handle_ping()

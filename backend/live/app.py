@@ -5,7 +5,7 @@ from backend.door.reply import Later
 from backend.front.answer import Answer
 from backend.front.asgi import Receive, Scope, Send
 from backend.live.hub import Hub
-from backend.live.looking import Run
+from backend.live.looking import InPool
 from backend.live.streams import Streams
 from backend.live.websocket import Sockets
 
@@ -13,10 +13,10 @@ from backend.live.websocket import Sockets
 class Live:
     """WebSockets, streams and waits over one hub."""
 
-    def __init__(self, door: Door, run: Run, *, per_user: int) -> None:
-        self._hub = Hub(run, per_user=per_user)
+    def __init__(self, door: Door, in_pool: InPool, *, per_user: int) -> None:
+        self._hub = Hub(in_pool, per_user=per_user)
         self._streams = Streams(self._hub)
-        self._sockets = Sockets(door, self._hub, run)
+        self._sockets = Sockets(door, self._hub, in_pool)
 
     def start(self) -> None:
         self._hub.start()

@@ -31,7 +31,7 @@ LOOK_LENGTH = 1_000_000  # characters told in one look at one watch; with one it
 FULL_SECONDS = 0.05
 
 
-class Run(Protocol):
+class InPool(Protocol):
     """Runs a job in the pool of Django's threads; Full when there is no room."""
 
     def __call__(self, job: Callable[[], T]) -> Awaitable[T]: ...
@@ -59,8 +59,8 @@ _Found = Look | Unavailable | None
 class Looker:
     """Gathers the watches that want a look while the last look is being had."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, in_pool: InPool) -> None:
+        self._in_pool = in_pool
         self._waiting: list[_Waiting] = []
         self._wanted = asyncio.Event()
         self._next_at = 0.0  # when the next look would be, were the distance always kept
@@ -132,7 +132,7 @@ class Looker:
     async def _looks(self, rows: Rows, questions: list[Question]) -> "Sequence[_Found]":
         while True:
             try:
-                return await self._run(partial(_answer, rows, questions))
+                return await self._in_pool(partial(_answer, rows, questions))
             except Full:
                 await asyncio.sleep(FULL_SECONDS)
             except (OperationalError, InterfaceError) as error:

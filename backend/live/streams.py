@@ -15,6 +15,7 @@ from backend.front.asgi import Receive, Scope, Send, hang_up
 from backend.live.ended import Ended, Leaving, Told, TooMany
 from backend.live.framing import Framing, framing_for
 from backend.live.hub import Hub
+from backend.live.register import END_SECONDS
 
 HEARTBEAT_SECONDS = 12.0  # some proxies end a stream after 15 silent seconds
 WRITE_SECONDS = 30.0  # that a reader may take nothing
@@ -41,10 +42,12 @@ class Exchange:
         }
         await self.send(message)
 
-    async def write(self, content: bytes, *, more: bool = True) -> None:
-        """Stuck when the client takes nothing for WRITE_SECONDS."""
+    async def write(
+        self, content: bytes, *, more: bool = True, seconds: float | None = None
+    ) -> None:
+        """Stuck when the client takes nothing for so many seconds, else WRITE_SECONDS."""
         try:
-            async with asyncio.timeout(WRITE_SECONDS):
+            async with asyncio.timeout(WRITE_SECONDS if seconds is None else seconds):
                 message = {"type": "http.response.body", "body": content, "more_body": more}
                 await self.send(message)
         except TimeoutError:
@@ -112,11 +115,16 @@ class Streams:
             except Leaving:
                 exchange.hang_up()
                 return
-            await self._stream(self._hub.follow(content, since), framing, exchange)
+            responses = self._hub.follow(content, since, exchange.hang_up)
+            await self._stream(responses, framing, exchange)
         elif framing is not None:
             await self._stream(self._only(content), framing, exchange)
         else:
-            body = to_bytes(await self._one(content))
+            try:
+                body = to_bytes(await self._one(content))
+            except TooMany as reason:
+                await send_answer(exchange.send, _refused(exchange.answer, reason))
+                return
             await send_answer(exchange.send, _with_body(exchange.answer, body))
 
     async def _one(self, content: Content) -> str:
@@ -136,8 +144,10 @@ class Streams:
                     async for payload in responses:
                         await exchange.write(framing.framed(payload))
             except Told as ended:
-                await exchange.write(framing.framed(encode(ended.response)))
-            await exchange.write(framing.closing, more=False)
+                last = framing.framed(encode(ended.response)) + framing.closing
+                await exchange.write(last, more=False, seconds=END_SECONDS)
+            else:
+                await exchange.write(framing.closing, more=False)
         except (Ended, Stuck):
             exchange.hang_up()
 

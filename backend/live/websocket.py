@@ -27,7 +27,8 @@ from backend.front.pool import Full
 from backend.live import handshake
 from backend.live.ended import Ended, Leaving, Revoked, Told
 from backend.live.hub import Hub
-from backend.live.looking import Run
+from backend.live.looking import InPool
+from backend.live.register import END_SECONDS
 from schema.context import RequestContext
 from schema.errors import Code
 from schema.limits import OPERATIONS
@@ -35,7 +36,6 @@ from schema.limits import OPERATIONS
 SUBPROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
 WRITE_SECONDS = 30.0
-CLOSE_SECONDS = 1.0  # that a server which stops can wait
 ID_LENGTH = 100
 REASON_BYTES = 123  # of a close frame (RFC 6455, section 5.5)
 
@@ -71,10 +71,10 @@ class Closed(Exception):
 class Sockets:
     """Serves every WebSocket of this process."""
 
-    def __init__(self, door: Door, hub: Hub, run: Run) -> None:
+    def __init__(self, door: Door, hub: Hub, in_pool: InPool) -> None:
         self._door = door
         self._hub = hub
-        self._run = run
+        self._in_pool = in_pool
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One socket, from its handshake to its end."""
@@ -90,7 +90,7 @@ class Sockets:
             await _close(send, Closed(Close.SUBPROTOCOL_NOT_ACCEPTABLE, reason))
             return
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
-        await Socket(scope, send, self._door, self._hub, self._run).serve(receive)
+        await Socket(scope, send, self._door, self._hub, self._in_pool).serve(receive)
 
 
 class Socket:
@@ -100,12 +100,12 @@ class Socket:
     nothing for WRITE_SECONDS is cut off.
     """
 
-    def __init__(self, scope: Scope, send: Send, door: Door, hub: Hub, run: Run) -> None:
+    def __init__(self, scope: Scope, send: Send, door: Door, hub: Hub, in_pool: InPool) -> None:
         self._scope = scope
         self._send = send
         self._door = door
         self._hub = hub
-        self._run = run
+        self._in_pool = in_pool
         self._viewer: Viewer | None = None
         self._holding = ExitStack()
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -153,7 +153,7 @@ class Socket:
             self._holding.close()
         if closed is not None:
             try:
-                async with asyncio.timeout(CLOSE_SECONDS):
+                async with asyncio.timeout(END_SECONDS):
                     await self._close(closed)
             except TimeoutError:  # the client takes nothing, so it will not take this either
                 hang_up(self._scope)
@@ -307,7 +307,7 @@ class Socket:
 
     async def _ask(self, job: Callable[[], T]) -> T:
         """The job's result; it runs in the pool, with living connections."""
-        return await self._run(partial(_with_connections, job))
+        return await self._in_pool(partial(_with_connections, job))
 
     async def _refuse(self, operation: str, response: dict[str, Any]) -> None:
         """The end of an operation of which nothing was executed."""

@@ -50,8 +50,8 @@ def test_a_frozen_worker_is_fenced_when_it_wakes(tmp_path: Path) -> None:
     with running(stack, WORKER_PROCESSES="1", **with_jobs(tmp_path)) as service:
         client = Client(service)
         run = begin(client, "sleepAWhile", seconds=2, ledger=str(ledger))
-        until_status(client, run, "RUNNING")
-        frozen = int(ledger.read_text().split()[0])
+        until(lambda: bool(lines(ledger)))
+        (frozen,) = lines(ledger)
         os.kill(frozen, signal.SIGSTOP)
         deadline = time.monotonic() + 20
         while client.read(run)["status"] == "RUNNING":

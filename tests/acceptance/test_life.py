@@ -106,7 +106,7 @@ def test_a_run_that_nobody_takes_expires_and_says_so(client: Client, ledger: Pat
     run = begin(client, "sleepAWhile", options, seconds=0, ledger=str(ledger))
     refused = client.ask(CANCEL, id=run)["cancelRun"]
     assert refused["errors"] == []
-    stuck = [begin(client, "sleepDeaf", seconds=4, ledger=str(ledger)) for _ in range(2)]
+    stuck = [begin(client, "sleepDeaf", seconds=6, ledger=str(ledger)) for _ in range(2)]
     for each in stuck:
         until_status(client, each, "RUNNING")
     short = {"expiresAt": soon(1.5)}

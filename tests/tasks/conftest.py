@@ -23,9 +23,14 @@ def knocks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, UUID]]:
 
 
 @pytest.fixture(autouse=True)
-def _silence(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No threads that knock: these tests look at rows, the journeys at knocks."""
+def _silent_knocker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A knocker without its thread: these tests look at rows, the journeys at knocks."""
     monkeypatch.setattr(broker.Knocker, "_start", lambda self: None)
+
+
+@pytest.fixture(autouse=True)
+def _silent_herald(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So for the herald, but where there is a Redis to tell."""
     if "redis" not in request.fixturenames:
         monkeypatch.setattr(notifier.Herald, "_start", lambda self: None)
 

@@ -16,7 +16,7 @@ from schema.context import RequestContext
 from schema.ids import to_global_id
 from tasks import broker, notifier, runs
 from tasks.models import Run
-from tasks.watch import News, Rows
+from tasks.watch import News, Rows, WaitFeed
 from tests.schema.asking import gid, start, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -321,6 +321,33 @@ def test_what_a_subscription_keeps_is_bounded(ask: Ask, viewer: Viewer) -> None:
     assert refused(ask("subscription($s: RunScope) { runChanged(scope: $s) { id } }", s=scope)) == (
         "QUERY_TOO_COMPLEX"
     )
+
+
+def test_of_two_waits_for_a_run_the_longer_one_counts(ask: Ask, viewer: Viewer) -> None:
+    run = start(viewer)
+    one, other = (
+        "a: run(id: $id, afterRevision: 1, waitSeconds: 9) { id }",
+        ("b: run(id: $id, waitSeconds: 9) { id }"),
+    )
+    later = "c: run(id: $id, afterRevision: 4, waitSeconds: 9) { id }"
+    for fields, known in {
+        (one, other): None,
+        (other, one): None,
+        (one, later): 4,
+        (later, one): 4,
+        (one, other, later): None,
+    }.items():
+        wait = waiting(ask(f"query($id: ID!) {{ {' '.join(fields)} }}", id=gid(run)))
+        assert wait.feed == WaitFeed({run.pk: known})
+
+
+def test_who_may_not_read_is_told_of_no_change(
+    ask: Ask, make_viewer: Callable[..., Viewer]
+) -> None:
+    watch = subscribed(
+        ask("subscription { runChanged { id } }", make_viewer("ada", (TASKS_START,)))
+    )
+    assert look(watch) == ([{"data": {"runChanged": None}}], News([None], is_over=True))
 
 
 def test_what_one_push_holds_is_bounded(ask: Ask, viewer: Viewer) -> None:

@@ -131,7 +131,7 @@ def test_a_client_that_sends_too_much_still_reads_the_refusal(server: Server) ->
 def test_head_has_headers_and_no_body(server: Server) -> None:
     response = server.http.head("/graphql", headers={"Accept": "text/html"})
     assert (response.status_code, response.content) == (200, b"")
-    assert int(response.headers["content-length"]) > 1_000
+    assert int(response.headers["content-length"]) > 0
 
 
 def test_the_admin_and_its_assets_are_served(server: Server) -> None:

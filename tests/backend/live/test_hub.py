@@ -15,6 +15,7 @@ from backend.door.requests import GraphQLRequest
 from backend.door.watches import Subscription, Wait
 from backend.front.pool import Full, Pool
 from backend.live import hub as hubs
+from backend.live import survey
 from backend.live.ended import Ended, Leaving, TooMany, TooSlow
 from backend.live.hub import Hub
 from schema.context import RequestContext
@@ -169,8 +170,8 @@ async def test_a_lost_knock_loses_nothing(
     query: str,
     is_away: bool,
 ) -> None:
-    monkeypatch.setattr(hubs, "SURVEY_SECONDS", 0.2)
-    monkeypatch.setattr(hubs, "AWAY_SECONDS", 0.2)
+    monkeypatch.setattr(survey, "SURVEY_SECONDS", 0.2)
+    monkeypatch.setattr(survey, "AWAY_SECONDS", 0.2)
     run = await in_thread(start, viewer)
     variables = {} if query == CHANGED else {"id": gid(run)}
     follower = await follow(query, **variables)
@@ -202,8 +203,8 @@ async def test_while_knocks_come_the_rows_are_looked_at_seldom(
         looks.append(len(run_ids))
         return standing(run_ids, owner_ids)
 
-    monkeypatch.setattr(hubs, "standing", counted)
-    monkeypatch.setattr(hubs, "SURVEY_SECONDS", 0.4)
+    monkeypatch.setattr(survey, "standing", counted)
+    monkeypatch.setattr(survey, "SURVEY_SECONDS", 0.4)
     followers = [await follow(WATCH, id=gid(await in_thread(start, viewer))) for _ in range(20)]
     for follower in followers:
         await follower.next()
@@ -224,7 +225,7 @@ async def test_a_new_connection_to_redis_is_followed_by_a_look(
     began = time.monotonic()
     await knocks.come_back()
     assert await follower.next() == REVISION % 3
-    assert time.monotonic() - began < hubs.SURVEY_SECONDS
+    assert time.monotonic() - began < survey.SURVEY_SECONDS
 
 
 async def test_a_watcher_of_many_is_told_of_none_that_stood_before(
@@ -290,7 +291,7 @@ async def test_a_database_that_is_away_delays_and_loses_nothing(
 
     with monkeypatch.context() as away:
         away.setattr(watch.Rows, "run", fail)
-        away.setattr(hubs, "standing", fail)
+        away.setattr(survey, "standing", fail)
         await knocks.say(Change(run.pk, run.owner_id, 3))
         coming = await quiet(follower)
     assert await coming == REVISION % 3
@@ -307,7 +308,7 @@ async def test_a_pool_without_room_delays_and_loses_nothing(
         raise Full
 
     with monkeypatch.context() as busy:
-        busy.setattr(hub._looker, "_run", full)
+        busy.setattr(hub._looker, "_in_pool", full)
         coming = await quiet(follower)
     assert await coming == REVISION % 1
 
@@ -322,7 +323,7 @@ async def test_a_bug_in_the_hub_is_logged_and_the_hub_goes_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(hubs, "RETRY_SECONDS", 0.1)
-    monkeypatch.setattr(hubs, "SURVEY_SECONDS", 0.1)
+    monkeypatch.setattr(survey, "SURVEY_SECONDS", 0.1)
     run = await in_thread(start, viewer)
     follower = await follow(WATCH, id=gid(run))
     await follower.next()
@@ -331,7 +332,7 @@ async def test_a_bug_in_the_hub_is_logged_and_the_hub_goes_on(
         raise ZeroDivisionError
 
     with monkeypatch.context() as broken:
-        broken.setattr(hubs, "standing", stumble)
+        broken.setattr(survey, "standing", stumble)
         await asyncio.sleep(0.3)
     assert "stumbled" in caplog.text
     await in_thread(work, run)
@@ -419,7 +420,7 @@ async def test_a_wait_ends_with_the_run(
 async def test_a_wait_ends_with_its_time(hub: Hub, open_: Callable[..., Awaitable[Any]]) -> None:
     async with asyncio.timeout(SECONDS):
         assert '"QUEUED"' in await hub.answer(await open_(START % 0.2))
-    assert not hub._holders
+    assert hub._register.is_empty
 
 
 async def test_a_wait_is_answered_in_time_without_the_database(
@@ -446,4 +447,4 @@ async def test_a_wait_holds_no_thread(
     for answer in answers:
         answer.cancel()
     await asyncio.gather(*answers, return_exceptions=True)
-    assert not hub._holders
+    assert hub._register.is_empty

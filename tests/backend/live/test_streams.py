@@ -15,8 +15,7 @@ from backend.door.reply import LaterResponse, respond
 from backend.door.requests import GraphQLRequest
 from backend.front.answer import Answer
 from backend.front.asgi import HANG_UP
-from backend.live import hub as hubs
-from backend.live import streams
+from backend.live import streams, survey
 from backend.live.hub import Hub
 from backend.live.streams import Streams
 from schema.context import RequestContext
@@ -228,14 +227,15 @@ async def test_a_client_that_leaves_leaves_nothing_behind(send: Send, run: Run, 
     await exchange.until(b"QUEUED")
     exchange.leave()
     await exchange.over()
-    left = (hub._by_run, hub._holders, hub._watching)
+    left = (hub._register.run_ids, hub._register.owner_ids, hub._register._watching)
+    assert hub._register.is_empty
     assert not any(left), left
 
 
 async def test_a_revoked_token_is_told_and_ends_the_stream(
     send: Send, run: Run, in_thread: InThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hubs, "SURVEY_SECONDS", 0.1)
+    monkeypatch.setattr(survey, "SURVEY_SECONDS", 0.1)
     exchange = await send(SSE, WATCH, id=gid(run))
     await exchange.until(b"QUEUED")
     await in_thread(ApiToken.objects.update, revoked_at=run.created_at)
@@ -303,3 +303,47 @@ async def test_too_many_streams_are_429(send: Send, run: Run, hub: Hub) -> None:
     assert exchange.headers[b"content-type"] == b"application/json"
     assert exchange.headers[b"retry-after"] == b"5"
     assert json.loads(body)["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+
+
+@pytest.mark.parametrize("accept", ["*/*", JSON, "", "text/*", f"{SSE};q=0, {JSON}"])
+async def test_a_client_that_names_no_stream_is_told_to(
+    door: Door, viewer: Viewer, in_thread: InThread, accept: str
+) -> None:
+    request = GraphQLRequest(CHANGED, None, None)
+    context = RequestContext(viewer, "http://testserver")
+    content = await in_thread(door.execute, request, context)
+    response = respond(content, negotiation.choose(accept))
+    assert response.status_code == 400
+    assert "text/event-stream" in response.content.decode()
+
+
+async def test_a_long_poll_beyond_what_a_user_may_watch_is_429(
+    send: Send, run: Run, hub: Hub
+) -> None:
+    """Answered at once it would be sent again at once."""
+    hub._register._per_user = 0
+    query = "query($id: ID!) { run(id: $id, waitSeconds: 5) { status } }"
+    for accept in (JSON, SSE):
+        exchange = await send(accept, query, id=gid(run))
+        body = await exchange.over()
+        assert b"RATE_LIMITED" in body
+        assert exchange.status == (429 if accept == JSON else 200)
+    exchange = await send(JSON, START)  # but what is written is told
+    assert b"QUEUED" in await exchange.over()
+
+
+async def test_a_revoked_reader_that_takes_nothing_is_cut_off_soon(
+    send: Send, run: Run, in_thread: InThread, monkeypatch: pytest.MonkeyPatch, finish: Finish
+) -> None:
+    """A token that was revoked ends the stream within five seconds, whoever reads."""
+    monkeypatch.setattr(survey, "SURVEY_SECONDS", 0.1)
+    exchange = await send(SSE, WATCH, id=gid(run))
+    await exchange.until(b"QUEUED")
+    exchange.reads.clear()
+    await finish(run)
+    await asyncio.sleep(0.1)
+    began = asyncio.get_running_loop().time()
+    await in_thread(ApiToken.objects.update, revoked_at=run.created_at)
+    await exchange.over()
+    assert exchange.is_hung_up
+    assert asyncio.get_running_loop().time() - began < 5

@@ -14,7 +14,7 @@ from pytest_django import Settings
 from accounts.models import ApiToken, User
 from accounts.tokens import create_token
 from accounts.viewer import Viewer
-from backend.live import handshake, hub, websocket
+from backend.live import handshake, survey, websocket
 from backend.live.hub import Hub
 from schema.limits import OPERATIONS
 from tasks import runs
@@ -359,7 +359,7 @@ async def test_a_socket_has_a_bounded_number_of_operations(
 async def test_a_user_has_a_bounded_number_of_watches(
     connect: Connect, token: str, run: Run, hub: Hub
 ) -> None:
-    hub._per_user = 2
+    hub._register._per_user = 2
     one, two = connect(), connect()
     await one.greet(token)
     await two.greet(token)
@@ -417,7 +417,7 @@ async def test_changes_since_the_operation_came_are_told(
 async def test_a_revoked_token_closes_the_socket(
     connect: Connect, token: str, run: Run, in_thread: InThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "SURVEY_SECONDS", 0.1)
+    monkeypatch.setattr(survey, "SURVEY_SECONDS", 0.1)
     idle, watching = connect(), connect()
     await idle.greet(token)
     await watching.greet(token)
@@ -441,7 +441,7 @@ async def test_a_scope_that_is_taken_away_ends_what_it_showed(
     in_thread: InThread,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hub, "SURVEY_SECONDS", 0.1)
+    monkeypatch.setattr(survey, "SURVEY_SECONDS", 0.1)
     wire = connect()
     await wire.greet(token)
     wire.ask("w", WATCH, id=gid(run))
@@ -457,7 +457,7 @@ async def test_a_scope_that_is_taken_away_ends_what_it_showed(
 async def test_a_session_that_ends_closes_the_socket(
     connect: Connect, viewer: Viewer, in_thread: InThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "SURVEY_SECONDS", 0.1)
+    monkeypatch.setattr(survey, "SURVEY_SECONDS", 0.1)
     client = Client()
     await in_thread(client.force_login, await in_thread(User.objects.get))
     key = client.cookies[settings.SESSION_COOKIE_NAME].value
@@ -502,7 +502,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(
 async def test_a_server_that_stops_does_not_wait_for_a_reader_that_takes_nothing(
     connect: Connect, token: str, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(websocket, "CLOSE_SECONDS", 0.2)
+    monkeypatch.setattr(websocket, "END_SECONDS", 0.2)
     wire = connect()
     await wire.greet(token)
     wire.reads.clear()
@@ -522,7 +522,9 @@ async def test_nothing_is_left_of_sockets_that_are_gone(
         wire.ask("c", CHANGED)
         await wire.hear()
         await wire.leave()
-    left = (hub._by_run, hub._by_owner, hub._standing, hub._holders, hub._watching)
+    register = hub._register
+    left = (register.run_ids, register.owner_ids, register._standing, register._watching)
+    assert register.is_empty
     assert not any(left), left
     assert {task.get_name() for task in asyncio.all_tasks() if "Socket" in repr(task)} == set()
 
