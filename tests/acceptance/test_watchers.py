@@ -20,7 +20,7 @@ from tests.acceptance.watching import WATCH, Watcher, open_socket, subscribe
 from tests.stacks.machine import Log, wait_until
 from tests.stacks.service import Service, Stack, descendants, running
 
-pytestmark = pytest.mark.xdist_group("embedded")
+pytestmark = pytest.mark.xdist_group("watchers")  # each has a service of its own
 
 TEXT = "x" * 50_000
 HEAVY = f"""subscription($id: ID!) {{ run(id: $id) {{
