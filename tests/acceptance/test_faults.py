@@ -78,7 +78,7 @@ def test_a_start_is_answered_while_the_broker_is_away_and_runs_when_it_is_back(
                 began = time.monotonic()
                 started.append(client.started(COUNT, text=f"word {number}"))
                 slowest = max(slowest, time.monotonic() - began)
-            assert slowest < 1
+            assert slowest < 5
         finally:
             os.kill(redis, signal.SIGCONT)
         for run in started:

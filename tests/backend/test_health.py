@@ -128,6 +128,6 @@ def test_while_one_asks_the_others_get_the_last_answer(
     asking.wait(5)
     started = time.monotonic()
     assert readiness.ask() is first
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 4  # of the 5 that the other one waits
     release.set()
     slow.join()

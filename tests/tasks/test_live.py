@@ -59,7 +59,7 @@ def test_a_cancel_reaches_the_function_at_its_next_check(
 
     run = perform(viewer, declare(work))
     assert (run.status, outcomes(run), cleaned) == ("CANCELED", ["CANCELED"], [True])
-    assert took[0] < 2
+    assert took[0] < 8  # of 10 seconds
     assert kinds(run)[-2:] == ["CANCEL_REQUESTED", "CANCELED"]
 
 
@@ -232,7 +232,7 @@ def test_a_soft_time_limit_is_raised_even_out_of_a_sleep(
             raise
 
     run = perform(viewer, declare(work, soft_time_limit=0.2, retries=0))
-    assert told[0] < 1
+    assert told[0] < 4  # of 5 seconds
     assert run.error is not None
     assert (run.status, run.error["code"]) == ("FAILED", "TIME_LIMIT")
 

@@ -48,7 +48,7 @@ class Server:
         module = "tests.backend.front.served:application"
         serve = (
             "from backend.web import make_server;"
-            f"make_server({module!r}, '127.0.0.1', {self.port}, grace=5, log_level='warning').run()"
+            f"make_server({module!r}, '127.0.0.1', {self.port}, grace=15, log_level='warning').run()"
         )
         command = (sys.executable, "-c", serve)
         with self.log.open("wb") as log:
