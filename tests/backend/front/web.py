@@ -46,10 +46,8 @@ class Server:
         self.home = home
         self.log = home / "log"
         module = "tests.backend.front.served:application"
-        serve = (
-            "from backend.web import make_server;"
-            f"make_server({module!r}, '127.0.0.1', {self.port}, grace=15, log_level='warning').run()"
-        )
+        made = f"make_server({module!r}, '127.0.0.1', {self.port}, grace=15, log_level='warning')"
+        serve = f"from backend.web import make_server; {made}.run()"
         command = (sys.executable, "-c", serve)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
