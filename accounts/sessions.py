@@ -23,7 +23,7 @@ def viewer_from_session(key: str) -> Viewer | None:
 def viewers_by_session(keys: Collection[str]) -> dict[str, Viewer]:
     """The viewers behind those of the sessions in which somebody is signed in; two queries.
 
-    As django.contrib.auth.get_user judges: not expired, and of today's password.
+    As django.contrib.auth.get_user judges: not expired, and of today's password and secret key.
     """
     sessions = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
     contents = {session.session_key: session.get_decoded() for session in sessions}

@@ -64,16 +64,13 @@ class Waits:
             self.known[run.pk] = None if is_for_end else max(wanted)
 
     def once(self, key: str | int, answer: Callable[[], Any]) -> Any:
-        """The answer of the mutation at this place of the response."""
+        """The answer of the mutation at this place of the response.
+
+        One that raises leaves the operation without data, and so without a second execution.
+        """
         if key not in self._answers:
-            try:
-                self._answers[key] = answer()
-            except Exception as error:  # told again just so
-                self._answers[key] = error
-        found = self._answers[key]
-        if isinstance(found, Exception):
-            raise found
-        return found
+            self._answers[key] = answer()
+        return self._answers[key]
 
     def over(self, fresh: Mapping[UUID, Run]) -> "Waits":
         """The same after the wait."""

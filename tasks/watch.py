@@ -287,7 +287,7 @@ class WaitFeed(Feed):
         return True  # it may be final, whatever revision is waited for
 
     def ask(self, rows: Rows) -> bool:
-        rows.want(self.known, is_heavy=True)
+        rows.want(self.known, is_heavy=False)  # looked at often; the answer reads more if need be
         return self.is_due
 
     def answer(self, question: bool, rows: Rows, viewer: Viewer) -> News:

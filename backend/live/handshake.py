@@ -26,6 +26,8 @@ def check(scope: Scope) -> None:
     check_headers(scope)
     if scope["path"] != PATH:
         raise Refusal(404, "NOT_FOUND", f"WebSockets are served at {PATH}.")
+    if sum(name == b"host" for name, _ in scope["headers"]) != 1:
+        raise Refusal(400, "BAD_REQUEST", "Send the header Host, once.")
     domain, _ = split_domain_port(_text(scope, b"host"))
     allowed = settings.ALLOWED_HOSTS or (["localhost", "127.0.0.1", "[::1]"] * settings.DEBUG)
     if not domain or not validate_host(domain, allowed):

@@ -45,7 +45,7 @@ def test_it_says_how_to_build_graphiql(page: str) -> None:
 def test_its_queries_are_valid_in_this_service(page: str) -> None:
     documents = Documents(schema().graphql_schema, introspection=True)
     bodies = re.findall(r"-d '(\{.*?\})'</code>", html.unescape(page))
-    assert len(bodies) == 5
+    assert len(bodies) == 6
     for body in bodies:
         assert documents.get(json.loads(body)["query"])
 
