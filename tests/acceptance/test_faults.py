@@ -2,6 +2,7 @@
 
 import os
 import signal
+import statistics
 import time
 from pathlib import Path
 
@@ -73,12 +74,12 @@ def test_a_start_is_answered_while_the_broker_is_away_and_runs_when_it_is_back(
         redis = service.part("redis").pid
         os.kill(redis, signal.SIGSTOP)
         try:
-            slowest, started = 0.0, []
+            took, started = list[float](), []
             for number in range(20):
                 began = time.monotonic()
                 started.append(client.started(COUNT, text=f"word {number}"))
-                slowest = max(slowest, time.monotonic() - began)
-            assert slowest < 5
+                took.append(time.monotonic() - began)
+            assert statistics.median(took) < 1
         finally:
             os.kill(redis, signal.SIGCONT)
         for run in started:
