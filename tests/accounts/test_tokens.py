@@ -8,9 +8,10 @@ from django.core.management import call_command
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from accounts.credentials import from_authorization
 from accounts.models import ApiToken, User
-from accounts.tokens import BadCredential, create_token, viewer_from_authorization
-from accounts.viewer import RUNS_READ, SCOPES
+from accounts.tokens import create_token
+from accounts.viewer import RUNS_READ, SCOPES, BadCredential
 
 pytestmark = pytest.mark.django_db
 
@@ -21,42 +22,38 @@ def make_user(name: str = "ada") -> User:
 
 def test_a_token_signs_its_user_in() -> None:
     user = make_user()
-    viewer = viewer_from_authorization(f"Bearer {create_token(user, [RUNS_READ])}")
+    viewer = from_authorization(f"Bearer {create_token(user.pk, [RUNS_READ]).text}")
     assert viewer is not None
     assert (viewer.user_id, viewer.scopes) == (user.pk, frozenset([RUNS_READ]))
-
-
-def test_no_header_is_nobody() -> None:
-    assert viewer_from_authorization(None) is None
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer  ", "Basic abc", "dbt_abc", "Bearer ü"])
 def test_a_header_that_is_no_token_is_refused(header: str) -> None:
     with pytest.raises(BadCredential):
-        viewer_from_authorization(header)
+        from_authorization(header)
 
 
 def test_an_unknown_token_is_refused() -> None:
     with pytest.raises(BadCredential):
-        viewer_from_authorization("Bearer dbt_unknown")
+        from_authorization("Bearer dbt_unknown")
 
 
 def test_a_revoked_token_is_refused() -> None:
-    token = create_token(make_user())
+    token = create_token(make_user().pk).text
     ApiToken.objects.update(revoked_at=timezone.now())
     with pytest.raises(BadCredential):
-        viewer_from_authorization(f"Bearer {token}")
+        from_authorization(f"Bearer {token}")
 
 
 def test_the_token_of_a_locked_user_is_refused() -> None:
-    token = create_token(make_user())
+    token = create_token(make_user().pk).text
     User.objects.update(is_active=False)
     with pytest.raises(BadCredential):
-        viewer_from_authorization(f"Bearer {token}")
+        from_authorization(f"Bearer {token}")
 
 
 def test_only_a_digest_is_stored() -> None:
-    token = create_token(make_user())
+    token = create_token(make_user().pk).text
     row = ApiToken.objects.values().get()
     assert token not in str(row)
     assert token.startswith(row["prefix"])
@@ -66,11 +63,11 @@ def test_only_a_digest_is_stored() -> None:
 def test_the_last_use_is_kept_to_the_minute(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    header = f"Bearer {create_token(make_user())}"
+    header = f"Bearer {create_token(make_user().pk).text}"
     with django_assert_num_queries(2):
-        viewer_from_authorization(header)
+        from_authorization(header)
     with django_assert_num_queries(1):
-        viewer_from_authorization(header)
+        from_authorization(header)
     used = ApiToken.objects.get().last_used_at
     assert used is not None
     assert timezone.now() - used < timedelta(seconds=10)
@@ -79,7 +76,7 @@ def test_the_last_use_is_kept_to_the_minute(
 def test_the_command_prints_the_token_last_and_makes_the_user() -> None:
     out = io.StringIO()
     call_command("api_token", "grace", stdout=out)
-    viewer = viewer_from_authorization(f"Bearer {out.getvalue().split()[-1]}")
+    viewer = from_authorization(f"Bearer {out.getvalue().split()[-1]}")
     assert viewer is not None
     assert viewer.scopes == set(SCOPES)
     assert User.objects.get().username == "grace"
