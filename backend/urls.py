@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 from backend.door.execute import Door
@@ -11,6 +11,8 @@ from backend.door.sdl import SchemaView
 from backend.front.downloads import download
 from backend.front.uploads import upload
 from backend.health import readyz
+from backend.people.admin_sign_in import admin_sign_in
+from backend.people.csrf import csrf
 from schema.build import schema, sdl
 
 door = Door(schema().graphql_schema, introspection=settings.INTROSPECTION)
@@ -24,5 +26,8 @@ urlpatterns = [
     path("uploads/<str:file_id>", upload, name="upload"),
     path("files/<str:file_id>", download, name="download"),
     path("readyz", readyz),
+    path("csrf", csrf),
+    path("_allauth/", include("backend.people.urls")),
+    path("admin/login/", admin_sign_in),
     path("admin/", admin.site.urls),
 ]
