@@ -6,6 +6,7 @@ allauth's own views recurse into deep JSON, take a list for a password, and answ
 from collections.abc import Callable
 from functools import wraps
 
+from django.core.exceptions import SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponseBase
 
@@ -47,6 +48,8 @@ def guarded(view: View, *methods: str) -> View:
         except (OperationalError, InterfaceError):
             message = "The database does not answer; try again in a moment."
             return refusal(503, "unavailable", message)
+        except SuspiciousOperation:
+            raise  # Django's own 400
         except Exception as error:
             message, _ = mask(error)
             return refusal(500, "internal", message)
