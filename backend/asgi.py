@@ -23,4 +23,5 @@ application = Front(
     request_size=settings.REQUEST_SIZE,
     staging=settings.STAGING_DIR,
     origins=frozenset(settings.CORS_ALLOWED_ORIGINS),
+    proxies=settings.TRUSTED_PROXIES,
 )
