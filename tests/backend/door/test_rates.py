@@ -200,3 +200,12 @@ def test_a_refused_document_costs_its_length(post: Post, limit: Limit, viewer: V
     wrong = "{ nothing } # " + "x" * 486
     answers = [post(wrong, authorization=bearer).status_code for _ in range(3)]
     assert answers == [200, 200, 429]
+
+
+def test_strangers_of_one_network_share_what_they_have() -> None:
+    rates = Rates(requests=0, cost=0, anonymous=1)
+    rates.purse(None, "2001:db8::1").pay_request()
+    with pytest.raises(RateLimited):
+        rates.purse(None, "2001:db8::2:3").pay_request()
+    for address in ("2001:db8:0:1::1", "192.0.2.1", "192.0.2.2", ""):
+        rates.purse(None, address).pay_request()

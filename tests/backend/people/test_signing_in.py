@@ -124,7 +124,9 @@ def test_what_no_page_of_ours_sends_is_refused(
     if headers.get("origin", ORIGIN) != ORIGIN:
         headers = {**headers, "x_csrftoken": token}
     body = {"username": "ada", "password": PASSWORD}
-    answer = spa.browser.post(f"/_allauth/browser/v1/{path}", body, "application/json", headers=headers)
+    answer = spa.browser.post(
+        f"/_allauth/browser/v1/{path}", body, "application/json", headers=headers
+    )
     assert code(answer) == (403, "csrf_failed")
     assert spa.session == ""
 
