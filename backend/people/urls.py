@@ -34,9 +34,7 @@ def addresses(*, sign_up: bool, sends_mail: bool) -> list[URLPattern]:
         ),
         path(
             "auth/signup",
-            _view(account.SignupView, "POST")
-            if sign_up
-            else _refused("sign_up_off", NO_SIGN_UP),
+            _view(account.SignupView, "POST") if sign_up else _refused("sign_up_off", NO_SIGN_UP),
         ),
     ]
     if sign_up and sends_mail:

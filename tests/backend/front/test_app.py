@@ -195,7 +195,9 @@ async def test_it_starts_and_stops_with_the_server(staging: Any) -> None:
     ended: list[int] = []
     pool = make_pool(ended)
     folder = staging / "deep" / "folder"
-    front = Front(echo, pool, Still(), request_size=1, staging=folder, origins=frozenset(), proxies=0)
+    front = Front(
+        echo, pool, Still(), request_size=1, staging=folder, origins=frozenset(), proxies=0
+    )
     assert await lifespan(front) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert folder.is_dir()
     assert len(ended) == 2
@@ -205,5 +207,7 @@ async def test_a_staging_folder_that_cannot_be_made_stops_the_start(staging: Any
     blocked = staging / "file"
     blocked.touch()
     pool = make_pool([])
-    front = Front(echo, pool, Still(), request_size=1, staging=blocked / "x", origins=frozenset(), proxies=0)
+    front = Front(
+        echo, pool, Still(), request_size=1, staging=blocked / "x", origins=frozenset(), proxies=0
+    )
     assert await lifespan(front) == ["lifespan.startup.failed"]

@@ -124,7 +124,9 @@ def test_what_no_page_of_ours_sends_is_refused(
     if headers.get("origin", ORIGIN) != ORIGIN:
         headers = {**headers, "x_csrftoken": token}
     body = {"username": "ada", "password": PASSWORD}
-    answer = spa.browser.post(f"/_allauth/browser/v1/{path}", body, "application/json", headers=headers)
+    answer = spa.browser.post(
+        f"/_allauth/browser/v1/{path}", body, "application/json", headers=headers
+    )
     assert code(answer) == (403, "csrf_failed")
     assert spa.session == ""
 
@@ -133,8 +135,8 @@ def test_a_session_starts_runs_only_with_the_proof(ada: User, spa: Spa) -> None:
     spa.sign_in()
     mutation = {"query": 'mutation { countWords(input: {text: "a"}) { run { id } } }'}
     headers = {"origin": ORIGIN}
-    answer = spa.browser.post("/graphql", mutation, "application/json", headers=headers)
-    assert answer.status_code == 403
+    unproven = spa.browser.post("/graphql", mutation, "application/json", headers=headers)
+    assert unproven.status_code == 403
     answer = spa.send("POST", "/graphql", mutation, origin="https://evil.example")
     assert answer.status_code == 403
     assert ada.runs.count() == 0

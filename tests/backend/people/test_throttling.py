@@ -109,7 +109,12 @@ def test_the_admin_signs_in_as_before() -> None:
     User.objects.update(is_staff=False)
     answer = sign_in_to_admin()
     assert (answer.status_code, b"staff account" in answer.content) == (200, True)
-    for missing in ({}, {"username": "ada"}, {"password": "x"}, {"username": "a\0", "password": "x"}):
+    for missing in (
+        {},
+        {"username": "ada"},
+        {"password": "x"},
+        {"username": "a\0", "password": "x"},
+    ):
         assert Client().post("/admin/login/", missing).status_code == 200
 
 
