@@ -37,7 +37,7 @@ admin.site.login_form = BrakedForm
 
 def admin_sign_in(request: HttpRequest) -> HttpResponse:
     """The page; 429 with Retry-After when there were too many attempts."""
-    response: Any = admin.site.login(request)
+    response = admin.site.login(request)
     form = (getattr(response, "context_data", None) or {}).get("form")
     if isinstance(form, BrakedForm) and form.throttled is not None:
         response.status_code = 429

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from backend.front.address import as_sent, client_address
-from backend.front.hop import WSGIApplication
 from tests.backend.front.conftest import MakeFront
 from tests.backend.front.exchange import Exchange
+from tests.backend.front.still import Still
 
 PEER = "127.0.0.1"
 CLIENT = "203.0.113.7"
@@ -83,6 +83,22 @@ def tell(environ: dict[str, Any], start: Any) -> list[bytes]:
 @pytest.mark.parametrize(("proxies", "told"), [(0, f"{PEER} http"), (1, f"{CLIENT} https")])
 async def test_django_is_told_the_same(make_front: MakeFront, proxies: int, told: str) -> None:
     headers = {"X-Forwarded-For": f"6.6.6.6, {CLIENT}", "X-Forwarded-Proto": "https"}
-    application: WSGIApplication = tell
-    exchange = await Exchange(headers=headers).run(make_front(application, proxies=proxies))
+    exchange = await Exchange(headers=headers).run(make_front(tell, proxies=proxies))
     assert exchange.body.decode() == told
+
+
+async def test_sockets_are_told_the_same(
+    make_front: MakeFront, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+
+    async def socket(_self: Still, scope: Any, _receive: Any, _send: Any) -> None:
+        told.append((client_address(scope), scope["scheme"]))
+
+    monkeypatch.setattr(Still, "socket", socket)
+    headers = {"X-Forwarded-For": CLIENT, "X-Forwarded-Proto": "https"}
+    exchange = Exchange(headers=headers)
+    exchange.scope |= {"type": "websocket", "scheme": "ws"}
+    for proxies in (0, 1):
+        await exchange.run(make_front(tell, proxies=proxies))
+    assert told == [(PEER, "ws"), (CLIENT, "wss")]

@@ -84,6 +84,10 @@ async def test_a_refusal_is_readable_for_pages_of_an_allowed_origin_alone(
         exchange = Exchange(headers={"Origin": origin}, chunks=[b"x" * 1_001])
         await exchange.run(front)
         assert (exchange.headers.get("access-control-allow-origin") == origin) is allowed
+        with_cookies = exchange.headers.get("access-control-allow-credentials") == "true"
+        assert with_cookies is allowed
+        shown = exchange.headers.get("access-control-expose-headers")
+        assert (shown == "Retry-After") is allowed
 
 
 async def test_a_body_that_stops_coming_is_answered_with_408(

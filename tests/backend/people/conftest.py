@@ -86,12 +86,12 @@ class Spa:
         return content(self.send("POST", "/graphql", {"query": query}))
 
 
-def content(response: HttpResponse) -> Any:
+def content(response: Any) -> Any:
     assert response.headers["Content-Type"].split(";")[0] == JSON, response.content[:300]
     return json.loads(response.content)
 
 
-def code(response: HttpResponse) -> tuple[int, str]:
+def code(response: Any) -> tuple[int, str]:
     """The status, and the first error's code."""
     answer = content(response)
     assert answer["status"] == response.status_code

@@ -1,4 +1,4 @@
-"""Whatever is sent to the addresses of the sign-in: the answer is JSON, says why, writes nothing."""
+"""Whatever is sent to where people sign in: the answer is JSON, says why, and writes nothing."""
 
 import json
 from typing import Any, Never

@@ -76,7 +76,7 @@ def test_no_mail_says_what_the_host_header_says(
 
 
 @pytest.mark.parametrize(
-    "key", ["", "x", "-", "x-y", "zz" * 16 + "-a", "\0", "a\0-b", "%s-%s" % ("0" * 32, "c-d")]
+    "key", ["", "x", "-", "x-y", "zz" * 16 + "-a", "\0", "a\0-b", f"{'0' * 32}-c-d"]
 )
 def test_a_key_that_is_none_opens_nothing(ada: User, spa: Spa, key: str) -> None:
     assert spa.post("auth/password/reset", key=key, password=NEW).status_code == 400

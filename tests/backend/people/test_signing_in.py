@@ -135,8 +135,8 @@ def test_a_session_starts_runs_only_with_the_proof(ada: User, spa: Spa) -> None:
     spa.sign_in()
     mutation = {"query": 'mutation { countWords(input: {text: "a"}) { run { id } } }'}
     headers = {"origin": ORIGIN}
-    answer = spa.browser.post("/graphql", mutation, "application/json", headers=headers)
-    assert answer.status_code == 403
+    unproven = spa.browser.post("/graphql", mutation, "application/json", headers=headers)
+    assert unproven.status_code == 403
     answer = spa.send("POST", "/graphql", mutation, origin="https://evil.example")
     assert answer.status_code == 403
     assert ada.runs.count() == 0
