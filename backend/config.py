@@ -124,6 +124,9 @@ class Config(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The least severe line that is logged."
     )
+    log_format: Literal["json", "text"] | None = Field(
+        None, description="json, text; empty: json with a PostgreSQL server, else text."
+    )
 
     @field_validator("allowed_hosts", "cors_origins", "task_packages", "extra_apps", mode="before")
     @classmethod
@@ -198,6 +201,11 @@ class Config(BaseSettings):
     def is_grown(self) -> bool:
         """Whether state lives on a database server rather than in one folder."""
         return (self.database_url or "").startswith("postgres")
+
+    @property
+    def logs_json(self) -> bool:
+        """Whether each line of output is a JSON object: machines read it where there are many."""
+        return self.log_format == "json" or (self.log_format is None and self.is_grown)
 
     @cached_property
     def home(self) -> Path:

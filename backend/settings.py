@@ -7,6 +7,7 @@ import dj_database_url
 from corsheaders.defaults import default_headers
 
 from backend import config as _config
+from backend import logs
 
 CONFIG = _config.load()
 
@@ -114,7 +115,7 @@ if (_WEB / "graphiql.html").is_file():
 
 CORS_ALLOWED_ORIGINS = list(CONFIG.cors_origins)
 CORS_ALLOW_CREDENTIALS = False
-CORS_ALLOW_HEADERS = [*default_headers, "range", "if-range"]
+CORS_ALLOW_HEADERS = [*default_headers, "range", "if-range", "traceparent", "tracestate"]
 CORS_EXPOSE_HEADERS = ["Accept-Ranges", "Content-Disposition", "Content-Range", "ETag"]
 CORS_URLS_REGEX = r"^/(graphql|uploads/.*|files/.*|schema\.graphql)$"
 
@@ -129,22 +130,13 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = CONFIG.request_size
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": CONFIG.log_level},
-    "loggers": {
-        "django.request": {"level": "ERROR"},  # a client's 4xx is the client's business
-        "django.security.DisallowedHost": {"level": "CRITICAL"},  # so is its Host header
-        "downbeat.websocket": {"level": "WARNING"},  # uvicorn tells of each one that comes
-        "celery.worker.strategy": {"level": "WARNING"},
-        "celery.app.trace": {"level": "WARNING"},  # the run's own events say the same, durably
-    },
-}
+LOGGING_CONFIG = "backend.logs.configure"
+LOGGING = logs.configuration(
+    as_json=CONFIG.logs_json,
+    level=CONFIG.log_level,
+    debug=DEBUG,
+    packages=(*CONFIG.task_packages, *CONFIG.extra_apps),
+)
 
 # What the tasks and the schema read, under the names of the settings table.
 TASK_PACKAGES = CONFIG.task_packages

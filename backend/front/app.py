@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import logging
-import secrets
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from backend import trace
 from backend.front.answer import ALIVE, Answer, Refusal, send_answer
 from backend.front.asgi import Disconnected, Headers, Receive, Scope, Send, header
 from backend.front.body import Intake
@@ -72,10 +72,13 @@ class Front:
         self._uploads: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        # The server runs each request as a task, so that what is bound here ends with it.
+        trace.begin(header(scope, trace.HEADER), scope["type"])
         if scope["type"] == "http":
             await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
         else:
             await self._live.socket(scope, receive, send)
 
@@ -139,8 +142,8 @@ class Front:
             message = "Too many requests are waiting; try again in a second."
             raise Refusal(503, "UNAVAILABLE", message, [(b"retry-after", b"1")]) from None
         except Exception as error:
-            reference = secrets.token_hex(6)
-            logger.error("Reference %s", reference, exc_info=error)
+            with trace.current() as reference:
+                logger.error("A request failed by a mistake of ours.", exc_info=error)
             message = f"Something went wrong on our side. Reference: {reference}."
             raise Refusal(500, "INTERNAL", message) from error
 

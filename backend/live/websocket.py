@@ -16,13 +16,14 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 
 from accounts.tokens import BadCredential
 from accounts.viewer import Viewer
+from backend import trace
 from backend.door.encoding import encode, to_bytes
 from backend.door.errors import RequestRefused, error_response, mask, unavailable
 from backend.door.execute import Door
 from backend.door.requests import GraphQLRequest, load_json, request_from
 from backend.door.watches import Content, Outcome, Wait
 from backend.front.answer import Refusal
-from backend.front.asgi import Receive, Scope, Send, hang_up
+from backend.front.asgi import Receive, Scope, Send, hang_up, header
 from backend.front.pool import Full
 from backend.live import handshake
 from backend.live.ended import Ended, Leaving, Revoked, Told
@@ -271,6 +272,7 @@ class Socket:
     }
 
     async def _operate(self, operation: str, request: GraphQLRequest, since: float) -> None:
+        trace.begin(header(self._scope, trace.HEADER), self._scope["type"])  # one of its own
         content = await self._execute(request)
         if isinstance(content, Outcome) and "data" not in content.response:
             await self._refuse(operation, content.response)

@@ -46,7 +46,7 @@ class Server:
         self.home = home
         self.log = home / "log"
         module = "tests.backend.front.served:application"
-        made = f"make_server({module!r}, '127.0.0.1', {self.port}, grace=15, log_level='warning')"
+        made = f"make_server({module!r}, '127.0.0.1', {self.port}, grace=15)"
         serve = f"from backend.web import make_server; {made}.run()"
         command = (sys.executable, "-c", serve)
         with self.log.open("wb") as log:
