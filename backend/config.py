@@ -24,7 +24,8 @@ Words = Annotated[tuple[str, ...], NoDecode]
 """Several words in one variable, separated by commas."""
 
 SOCKET_PATH_BYTES = 103  # macOS allows fewer than Linux
-
+KEY_LENGTH = 50
+KEY_LETTERS = 10  # different ones, which fifty random ones have in any alphabet
 
 URLS = {
     "public_url": (r"https?://[^/]+$", "https://downbeat.example.org (no path, no final slash)"),
@@ -57,11 +58,18 @@ class Config(BaseSettings):
     debug: bool = Field(False, description="Development: Django's debug pages. Never in public.")
     secret_key: str | None = Field(
         None,
-        min_length=32,
         description="Signs URLs of files and sessions; empty: made once and kept in DOWNBEAT_HOME.",
+    )
+    secret_key_fallbacks: Words = Field(
+        (), description="Earlier SECRET_KEYs whose signatures and sessions are still good."
     )
     allowed_hosts: Words = Field(
         ("localhost", "127.0.0.1", "[::1]"), description="Host names that requests may name."
+    )
+    hsts_seconds: int = Field(
+        31_536_000,
+        ge=0,
+        description="How long browsers come by HTTPS alone, where PUBLIC_URL is https; 0: unsaid.",
     )
     cors_origins: Words = Field(
         (), description="Origins of SPAs that may call, exactly as sent; also by WebSocket."
@@ -128,7 +136,14 @@ class Config(BaseSettings):
         None, description="json, text; empty: json with a PostgreSQL server, else text."
     )
 
-    @field_validator("allowed_hosts", "cors_origins", "task_packages", "extra_apps", mode="before")
+    @field_validator(
+        "secret_key_fallbacks",
+        "allowed_hosts",
+        "cors_origins",
+        "task_packages",
+        "extra_apps",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -165,6 +180,20 @@ class Config(BaseSettings):
             raise ValueError(f"write it like {example}")
         return value
 
+    @field_validator("secret_key")
+    @classmethod
+    def _not_guessable(cls, value: str | None) -> str | None:
+        if value is not None and (
+            value.startswith("django-insecure-")
+            or len(value) < KEY_LENGTH
+            or len(set(value)) < KEY_LETTERS
+        ):
+            raise ValueError(
+                f"too easy to guess: take {KEY_LENGTH} random characters or more, as from "
+                "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
+            )
+        return value
+
     @field_validator("extra_apps")
     @classmethod
     def _importable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -195,6 +224,16 @@ class Config(BaseSettings):
                 "SECRET_KEY must be set when DATABASE_URL names a PostgreSQL server: all hosts "
                 "need the same one"
             )
+        if "*" in self.allowed_hosts and self.public_url is None and not self.debug:
+            raise ValueError(
+                "ALLOWED_HOSTS=* lets whoever asks choose the host in URLs of files: name the "
+                "hosts, or set PUBLIC_URL"
+            )
+        if self.debug and self.is_https:
+            raise ValueError(
+                "DEBUG must be off where PUBLIC_URL is https: its pages show code and settings to "
+                "whoever causes an error"
+            )
         return self
 
     @property
@@ -210,6 +249,11 @@ class Config(BaseSettings):
     @cached_property
     def home(self) -> Path:
         return self.downbeat_home.expanduser().resolve()
+
+    @property
+    def is_https(self) -> bool:
+        """Whether clients come by HTTPS: a proxy before this process speaks it."""
+        return (self.public_url or "").startswith("https://")
 
     @property
     def public_origin(self) -> str | None:
@@ -277,7 +321,7 @@ def _explain(error: ValidationError) -> str:
     lines = ["The settings in the environment or .env are wrong:"]
     for mistake in error.errors(include_url=False):
         name = ".".join(str(part) for part in mistake["loc"]).upper()
-        is_secret = not name or name == "SECRET_KEY" or name.endswith("_URL")  # passwords
+        is_secret = not name or name.startswith("SECRET_KEY") or name.endswith("_URL")  # passwords
         given = "" if is_secret else f" (given: {mistake['input']!r})"
         message = mistake["msg"].removeprefix("Value error, ")
         if mistake["type"] == "extra_forbidden":

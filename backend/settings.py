@@ -7,11 +7,12 @@ import dj_database_url
 from corsheaders.defaults import default_headers
 
 from backend import config as _config
-from backend import logs
+from backend import logs, pages
 
 CONFIG = _config.load()
 
 SECRET_KEY = CONFIG.secret()
+SECRET_KEY_FALLBACKS = list(CONFIG.secret_key_fallbacks)
 DEBUG = CONFIG.debug
 ALLOWED_HOSTS = list(CONFIG.allowed_hosts)
 ROOT_URLCONF = "backend.urls"
@@ -30,6 +31,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "corsheaders",
+    "csp",
     "graphene_django",
     "accounts",
     "tasks",
@@ -39,6 +41,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "backend.pages.PagePolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -122,12 +125,25 @@ CORS_URLS_REGEX = r"^/(graphql|uploads/.*|files/.*|schema\.graphql)$"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 # The embedded service speaks plain HTTP on this machine, where the admin must work too.
-_IS_PUBLIC = CONFIG.is_grown or (CONFIG.public_url or "").startswith("https://")
+_IS_PUBLIC = CONFIG.is_grown or CONFIG.is_https
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _IS_PUBLIC and not DEBUG
 # Behind a proxy that speaks TLS a page of our own comes from another origin than we see.
 CSRF_TRUSTED_ORIGINS = [CONFIG.public_origin] if CONFIG.public_origin else []
 SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": pages.POLICY}
 X_FRAME_OPTIONS = "DENY"
+SECURE_HSTS_SECONDS = CONFIG.hsts_seconds if CONFIG.is_https else 0
+SILENCED_SYSTEM_CHECKS = [
+    # Other services may live below our host name, perhaps without TLS: that is for the domain's
+    # owner to say, not for one service.
+    "security.W005",  # SECURE_HSTS_INCLUDE_SUBDOMAINS
+    "security.W021",  # SECURE_HSTS_PRELOAD
+    # Only the proxy that speaks TLS sees who came without: sent on from here, those whose requests
+    # it passes on as plain HTTP would be sent in circles.
+    "security.W008",  # SECURE_SSL_REDIRECT
+]
 DATA_UPLOAD_MAX_MEMORY_SIZE = CONFIG.request_size
 
 LOGGING_CONFIG = "backend.logs.configure"

@@ -14,6 +14,7 @@ from backend.front.answer import ALIVE, Answer, Refusal, send_answer
 from backend.front.asgi import Disconnected, Headers, Receive, Scope, Send, header
 from backend.front.body import Intake
 from backend.front.environ import make_environ
+from backend.front.guards import GUARDS, guarded
 from backend.front.headers import check_headers
 from backend.front.hop import WSGIApplication, perform
 from backend.front.pool import Full, Pool
@@ -50,7 +51,7 @@ class Front:
 
     `application` is Django's WSGI handler; `live` serves WebSockets and what Django leaves for
     later; `request_size` bounds every body but an upload's, which is staged in `staging`; pages of
-    `origins` may read what the front itself refuses.
+    `origins` may read what the front itself refuses; every answer has the headers of `guards`.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Front:
         request_size: int,
         staging: Path,
         origins: frozenset[str],
+        guards: Headers = GUARDS,
     ) -> None:
         self._application = application
         self._pool = pool
@@ -69,6 +71,7 @@ class Front:
         self._request_size = request_size
         self._staging = staging
         self._origins = origins
+        self._guards = guards
         self._uploads: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,6 +101,7 @@ class Front:
             is_graphql = not scope["path"].startswith(OF_FILES)
             answer = self._readable(refusal.answer(is_graphql=is_graphql), scope)
             stream = None
+        answer = guarded(answer, self._guards)
         if stream is not None and answer.part is not None:
             length = 0 if scope["method"] == "HEAD" else answer.part.length
             await send_part(scope, receive, send, answer, stream, length)

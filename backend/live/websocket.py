@@ -24,6 +24,7 @@ from backend.door.requests import GraphQLRequest, load_json, request_from
 from backend.door.watches import Content, Outcome, Wait
 from backend.front.answer import Refusal
 from backend.front.asgi import Receive, Scope, Send, hang_up, header
+from backend.front.guards import guarded
 from backend.front.pool import Full
 from backend.live import handshake
 from backend.live.ended import Ended, Leaving, Revoked, Told
@@ -350,7 +351,7 @@ async def _close(send: Send, closed: Closed) -> None:
 
 async def _refuse(refusal: Refusal, send: Send) -> None:
     """An HTTP answer in place of the handshake's."""
-    answer = refusal.answer(is_graphql=True)
+    answer = guarded(refusal.answer(is_graphql=True))
     start = {"type": "websocket.http.response.start", "status": answer.status}
     await send({**start, "headers": answer.headers})
     await send({"type": "websocket.http.response.body", "body": answer.body})
