@@ -29,7 +29,8 @@ Words = Annotated[tuple[str, ...], NoDecode]
 Algorithm = Literal["RS256", "RS512", "PS256", "ES256", "ES512", "EdDSA", "HS256", "HS512"]
 
 SOCKET_PATH_BYTES = 103  # macOS allows fewer than Linux
-
+KEY_LENGTH = 50
+KEY_LETTERS = 10  # different ones, which fifty random ones have in any alphabet
 
 URLS = {
     "public_url": (r"https?://[^/]+$", "https://downbeat.example.org (no path, no final slash)"),
@@ -71,11 +72,18 @@ class Config(BaseSettings):
     debug: bool = Field(False, description="Development: Django's debug pages. Never in public.")
     secret_key: str | None = Field(
         None,
-        min_length=32,
         description="Signs URLs of files and sessions; empty: made once and kept in DOWNBEAT_HOME.",
+    )
+    secret_key_fallbacks: Words = Field(
+        (), description="Earlier SECRET_KEYs whose signatures and sessions are still good."
     )
     allowed_hosts: Words = Field(
         ("localhost", "127.0.0.1", "[::1]"), description="Host names that requests may name."
+    )
+    hsts_seconds: int = Field(
+        31_536_000,
+        ge=0,
+        description="How long browsers come by HTTPS alone, where PUBLIC_URL is https; 0: unsaid.",
     )
     cors_origins: Words = Field(
         (),
@@ -202,9 +210,13 @@ class Config(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The least severe line that is logged."
     )
+    log_format: Literal["json", "text"] | None = Field(
+        None, description="json, text; empty: json with a PostgreSQL server, else text."
+    )
 
     @field_validator(
-        *("allowed_hosts", "cors_origins", "task_packages", "extra_apps", "jwt_scopes"),
+        *("secret_key_fallbacks", "allowed_hosts", "cors_origins", "jwt_scopes"),
+        *("task_packages", "extra_apps"),
         mode="before",
     )
     @classmethod
@@ -269,6 +281,20 @@ class Config(BaseSettings):
                 dj_email_url.parse(value)
             except ValueError:
                 raise ValueError(f"write it like {URLS['email_url'][1]}") from None
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _not_guessable(cls, value: str | None) -> str | None:
+        if value is not None and (
+            value.startswith("django-insecure-")
+            or len(value) < KEY_LENGTH
+            or len(set(value)) < KEY_LETTERS
+        ):
+            raise ValueError(
+                f"too easy to guess: take {KEY_LENGTH} random characters or more, as from "
+                "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
+            )
         return value
 
     @field_validator("extra_apps")
@@ -351,6 +377,16 @@ class Config(BaseSettings):
                 "EMAIL_FROM and APP_URL must be set when EMAIL_URL is: mails come from the one and "
                 "have links to the other"
             )
+        if "*" in self.allowed_hosts and self.public_url is None and not self.debug:
+            raise ValueError(
+                "ALLOWED_HOSTS=* lets whoever asks choose the host in URLs of files: name the "
+                "hosts, or set PUBLIC_URL"
+            )
+        if self.debug and self.is_https:
+            raise ValueError(
+                "DEBUG must be off where PUBLIC_URL is https: its pages show code and settings to "
+                "whoever causes an error"
+            )
         return self
 
     @property
@@ -361,15 +397,25 @@ class Config(BaseSettings):
     @property
     def is_public(self) -> bool:
         """Whether others than the people of this machine are to be expected."""
-        return self.is_grown or (self.public_url or "").startswith("https://")
+        return self.is_grown or self.is_https
 
     @property
     def anybody_may_introspect(self) -> bool:
         return not self.is_public if self.introspection is None else self.introspection
 
+    @property
+    def logs_json(self) -> bool:
+        """Whether each line of output is a JSON object: machines read it where there are many."""
+        return self.log_format == "json" or (self.log_format is None and self.is_grown)
+
     @cached_property
     def home(self) -> Path:
         return self.downbeat_home.expanduser().resolve()
+
+    @property
+    def is_https(self) -> bool:
+        """Whether clients come by HTTPS: a proxy before this process speaks it."""
+        return (self.public_url or "").startswith("https://")
 
     @property
     def public_origin(self) -> str | None:
@@ -437,7 +483,7 @@ def _explain(error: ValidationError) -> str:
     lines = ["The settings in the environment or .env are wrong:"]
     for mistake in error.errors(include_url=False):
         name = ".".join(str(part) for part in mistake["loc"]).upper()
-        is_secret = not name or name.endswith(("_KEY", "_URL"))  # passwords
+        is_secret = not name or "_KEY" in name or name.endswith("_URL")  # passwords
         given = "" if is_secret else f" (given: {mistake['input']!r})"
         message = mistake["msg"].removeprefix("Value error, ")
         if mistake["type"] == "extra_forbidden":

@@ -8,10 +8,12 @@ import dj_email_url
 from corsheaders.defaults import default_headers
 
 from backend import config as _config
+from backend import logs, pages
 
 CONFIG = _config.load()
 
 SECRET_KEY = CONFIG.secret()
+SECRET_KEY_FALLBACKS = list(CONFIG.secret_key_fallbacks)
 DEBUG = CONFIG.debug
 ALLOWED_HOSTS = list(CONFIG.allowed_hosts)
 ROOT_URLCONF = "backend.urls"
@@ -34,6 +36,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.headless",
+    "csp",
     "graphene_django",
     "accounts",
     "tasks",
@@ -43,6 +46,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "backend.pages.PagePolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "backend.cors.ExactCorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -127,6 +131,8 @@ CORS_ALLOW_HEADERS = [
     "if-range",
     "x-email-verification-key",
     "x-password-reset-key",
+    "traceparent",
+    "tracestate",
 ]
 CORS_EXPOSE_HEADERS = [
     "Accept-Ranges",
@@ -146,7 +152,20 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CONFIG.is_public and not DEBUG
 CSRF_TRUSTED_ORIGINS = [*CONFIG.cors_origins, *filter(None, [CONFIG.public_origin])]
 CSRF_FAILURE_VIEW = "backend.refusals.csrf_failed"
 SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": pages.POLICY}
 X_FRAME_OPTIONS = "DENY"
+SECURE_HSTS_SECONDS = CONFIG.hsts_seconds if CONFIG.is_https else 0
+SILENCED_SYSTEM_CHECKS = [
+    # Other services may live below our host name, perhaps without TLS: that is for the domain's
+    # owner to say, not for one service.
+    "security.W005",  # SECURE_HSTS_INCLUDE_SUBDOMAINS
+    "security.W021",  # SECURE_HSTS_PRELOAD
+    # Only the proxy that speaks TLS sees who came without: sent on from here, those whose requests
+    # it passes on as plain HTTP would be sent in circles.
+    "security.W008",  # SECURE_SSL_REDIRECT
+]
 DATA_UPLOAD_MAX_MEMORY_SIZE = CONFIG.request_size
 
 # How people sign in: django-allauth, for SPAs alone (backend.people).
@@ -190,22 +209,13 @@ vars().update(dj_email_url.parse(CONFIG.email_url or "dummy:"))
 EMAIL_TIMEOUT = 5  # seconds for which a mail server may keep a thread
 DEFAULT_FROM_EMAIL = CONFIG.email_from
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": CONFIG.log_level},
-    "loggers": {
-        "django.request": {"level": "ERROR"},  # a client's 4xx is the client's business
-        "django.security.DisallowedHost": {"level": "CRITICAL"},  # so is its Host header
-        "downbeat.websocket": {"level": "WARNING"},  # uvicorn tells of each one that comes
-        "celery.worker.strategy": {"level": "WARNING"},
-        "celery.app.trace": {"level": "WARNING"},  # the run's own events say the same, durably
-    },
-}
+LOGGING_CONFIG = "backend.logs.configure"
+LOGGING = logs.configuration(
+    as_json=CONFIG.logs_json,
+    level=CONFIG.log_level,
+    debug=DEBUG,
+    packages=(*CONFIG.task_packages, *CONFIG.extra_apps),
+)
 
 # What the tasks and the schema read, under the names of the settings table.
 TASK_PACKAGES = CONFIG.task_packages

@@ -16,6 +16,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 
 from accounts.identity_provider import ProviderAway
 from accounts.viewer import BadCredential, Viewer
+from backend import trace
 from backend.door.encoding import encode, to_bytes
 from backend.door.errors import RequestRefused, error_response, mask, unavailable
 from backend.door.execute import Door
@@ -23,7 +24,8 @@ from backend.door.requests import GraphQLRequest, load_json, request_from
 from backend.door.watches import Content, Outcome, Wait
 from backend.front.address import client_address
 from backend.front.answer import Refusal
-from backend.front.asgi import Receive, Scope, Send, hang_up
+from backend.front.asgi import Receive, Scope, Send, hang_up, header
+from backend.front.guards import guarded
 from backend.front.pool import Full
 from backend.live import handshake
 from backend.live.ended import Ended, Leaving, Revoked, Told, TooMany
@@ -305,6 +307,7 @@ class Socket:
     }
 
     async def _operate(self, operation: str, request: GraphQLRequest, since: float) -> None:
+        trace.begin(header(self._scope, trace.HEADER), self._scope["type"])  # one of its own
         content = await self._execute(request)
         if isinstance(content, Outcome) and "data" not in content.response:
             await self._refuse(operation, content.response)
@@ -383,7 +386,7 @@ async def _close(send: Send, closed: Closed) -> None:
 
 async def _refuse(refusal: Refusal, send: Send) -> None:
     """An HTTP answer in place of the handshake's."""
-    answer = refusal.answer(is_graphql=True)
+    answer = guarded(refusal.answer(is_graphql=True))
     start = {"type": "websocket.http.response.start", "status": answer.status}
     await send({**start, "headers": answer.headers})
     await send({"type": "websocket.http.response.body", "body": answer.body})

@@ -1,11 +1,14 @@
 """Settings are read once, their mistakes are reported at once, and the default needs nothing."""
 
+import secrets
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backend.config import Config, ConfigError, load
+
+KEY = secrets.token_urlsafe(50)
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +95,11 @@ def test_every_mistake_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     ("env", "words"),
     [
         ({"DATABASE_URL": "postgres://u:p@h/d"}, "SECRET_KEY must be set"),
+        ({"SECRET_KEY": f"django-insecure-{KEY}"}, "SECRET_KEY: too easy to guess"),
+        ({"SECRET_KEY": KEY[:49]}, "SECRET_KEY: too easy to guess"),
+        ({"SECRET_KEY": "change-me-" * 10}, "SECRET_KEY: too easy to guess"),
+        ({"DEBUG": "true", "PUBLIC_URL": "https://example.org"}, "DEBUG must be off"),
+        ({"ALLOWED_HOSTS": "example.org,*"}, "name the hosts, or set PUBLIC_URL"),
         ({"HEARTBEAT_SECONDS": "20"}, "at most half of LEASE_SECONDS"),
         ({"PUBLIC_URL": "example.org"}, "PUBLIC_URL"),
         ({"PUBLIC_URL": "https://example.org/"}, "PUBLIC_URL"),
@@ -182,9 +190,37 @@ def test_the_secret_is_made_once_for_its_owner_alone(monkeypatch: pytest.MonkeyP
 
 
 def test_a_given_secret_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = read(monkeypatch, SECRET_KEY="k" * 40)
-    assert config.secret() == "k" * 40
+    config = read(monkeypatch, SECRET_KEY=KEY)
+    assert config.secret() == KEY
     assert not config.home.exists()
+
+
+def test_random_keys_of_any_alphabet_are_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in (KEY, secrets.token_hex(32), "8371026594" * 5):
+        assert read(monkeypatch, SECRET_KEY=key).secret() == key
+
+
+def test_earlier_keys_may_be_weak_but_are_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = read(monkeypatch, SECRET_KEY=KEY, SECRET_KEY_FALLBACKS="old,older")
+    assert config.secret_key_fallbacks == ("old", "older")
+    with pytest.raises(ConfigError) as caught:
+        read(monkeypatch, SECRET_KEY=f"django-insecure-{KEY}", PORT="http")
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("env", "is_json"),
+    [
+        ({}, False),
+        ({"LOG_FORMAT": "json"}, True),
+        ({"DATABASE_URL": "postgres://u:p@h/d", "SECRET_KEY": KEY}, True),
+        ({"DATABASE_URL": "postgres://u:p@h/d", "SECRET_KEY": KEY, "LOG_FORMAT": "text"}, False),
+    ],
+)
+def test_a_grown_service_logs_for_machines(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str], is_json: bool
+) -> None:
+    assert read(monkeypatch, **env).logs_json is is_json
 
 
 @pytest.mark.parametrize(

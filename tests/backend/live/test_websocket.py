@@ -611,10 +611,17 @@ async def test_nothing_is_left_of_sockets_that_are_gone(
     assert {task.get_name() for task in asyncio.all_tasks() if "Socket" in repr(task)} == set()
 
 
+@pytest.mark.parametrize("is_traced", [False, True])
 async def test_a_bug_is_masked_and_costs_one_operation(
-    connect: Connect, token: str, run: Run, monkeypatch: pytest.MonkeyPatch
+    connect: Connect,
+    token: str,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    log_lines: list[dict[str, Any]],
+    is_traced: bool,
 ) -> None:
-    wire = connect()
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    wire = connect(traceparent=f"00-{trace}-00f067aa0ba902b7-01" if is_traced else "")
     await wire.greet(token)
 
     def fail(*_: Any, **__: Any) -> None:
@@ -631,6 +638,11 @@ async def test_a_bug_is_masked_and_costs_one_operation(
     wire.ask("w", VIEWER)
     answer = await wire.hear()
     assert (answer["type"], answer["payload"][0]["extensions"]["code"]) == ("error", "INTERNAL")
+    references = [each["extensions"]["reference"] for each in (error, answer["payload"][0])]
+    assert [line["trace_id"] for line in log_lines] == references
+    assert {line["transport"] for line in log_lines} == {"websocket"}
+    assert len(set(references)) == (1 if is_traced else 2)  # else each operation has its own
+    assert (trace in references) == is_traced
 
 
 async def test_a_token_of_another_user_sees_nothing(
