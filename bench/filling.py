@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.keys import first_key
 from accounts.models import ApiToken, User
@@ -195,8 +195,8 @@ def write(model: _Named, rows: Iterable[Row]) -> None:
         else:
             marks = ", ".join("?" * len(columns))
             insert = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608
-            cursor.connection.executemany(insert, (tuple(map(_plain, row)) for row in rest))
-            cursor.connection.commit()
+            with transaction.atomic():
+                cursor.connection.executemany(insert, (tuple(map(_plain, row)) for row in rest))
 
 
 def _plain(value: Any) -> Any:
