@@ -143,7 +143,7 @@ class BoundedAdmin(ModelAdmin):
         keys = request.POST.getlist(ACTION_CHECKBOX_NAME)
         try:
             for key in keys:
-                self.opts.pk.to_python(key)
+                self.opts.pk.run_validators(self.opts.pk.to_python(key))
         except ValidationError:
             raise BadRequest("This is no key of a row.") from None
         is_across = BooleanField().to_python(request.POST.get("select_across"))

@@ -55,7 +55,9 @@ class Filler:
         self._runs: list[tuple[UUID, UUID, str, datetime]] = []
 
     def fill(self) -> None:
-        """Write it all, the parents first."""
+        """Write it all, the parents first, however long it takes."""
+        if connection.vendor == "postgresql":
+            _execute("SET statement_timeout = 0")
         write(User, self._user_rows())
         write(ApiToken, self._token_rows())
         write(Run, self._run_rows())
@@ -63,7 +65,10 @@ class Filler:
         write(Event, self._event_rows())
         write(File, self._file_rows())
         write(Worker, self._worker_rows())
-        settle()
+        # What autovacuum does in time; SQLite keeps no statistics, as in service.
+        if connection.vendor == "postgresql":
+            _execute("VACUUM ANALYZE")
+            _execute("RESET statement_timeout")
 
     def _owner(self) -> UUID:
         """One user has three rows of ten, the first few have many, the most have few."""
@@ -208,8 +213,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def settle() -> None:
-    """What PostgreSQL's autovacuum does in time; SQLite keeps no statistics, as in service."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM ANALYZE")
+def _execute(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
