@@ -3,7 +3,6 @@
 from datetime import datetime
 from functools import cache
 from typing import Any, Literal
-from urllib.parse import quote
 
 import graphene
 from graphene import relay
@@ -143,8 +142,7 @@ class File(DjangoObjectType):
         if not self.is_ready:
             return None
         until = downloads.expiry()
-        signature = quote(downloads.signature(self.pk, until), safe="")
-        url = f"{info.context.base_url}/files/{self.pk}?signature={signature}"
+        url = f"{info.context.base_url}{downloads.signed_path(self.pk, until)}"
         return Download(url=url, expires_at=until)
 
     run = graphene.Field(

@@ -1,6 +1,6 @@
 """Deleting runs, files and everything of a user: bytes first, rows after."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from tasks import changes, files
 from tasks.exceptions import Problem, RefusalCode, Refused
 from tasks.models import File, Run
 from tasks.notifier import GONE, Change
+from tasks.status import FINAL
 
 BATCH = 200
 
@@ -41,6 +42,18 @@ def delete_run(viewer: Viewer, run_id: UUID) -> None:
         message = "This run is not over: wait for it, or cancel it first."
         raise _refused(message, RefusalCode.RUN_NOT_FINAL)
     remove_runs([run.pk])
+
+
+def delete_runs(viewer: Viewer, run_ids: Iterable[UUID]) -> Deleted:
+    """Delete those of these runs that are the viewer's own and final; the others stay.
+
+    Raises Refused: FORBIDDEN.
+    """
+    check_may_delete(viewer)
+    final = Run.objects.owned_by(viewer).filter(pk__in=run_ids, status__in=FINAL)
+    keys = list(final.values_list("pk", flat=True))
+    batches = (keys[start : start + BATCH] for start in range(0, len(keys), BATCH))
+    return sum(map(remove_runs, batches), Deleted())
 
 
 def delete_file(viewer: Viewer, file_id: UUID) -> None:

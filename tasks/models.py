@@ -1,5 +1,6 @@
 """The rows that are the truth: runs, their attempts and events, files, and living workers."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import ClassVar, Self, TypeVar
 
@@ -11,7 +12,7 @@ from django.utils import timezone
 from accounts.keys import uuid7
 from accounts.viewer import RUNS_READ, Viewer
 from tasks.registry import REGISTRY, Task
-from tasks.status import Kind, OnLost, Outcome, Priority, Status
+from tasks.status import Kind, Level, OnLost, Outcome, Priority, Status
 
 M = TypeVar("M", bound=models.Model)
 
@@ -36,6 +37,17 @@ class OwnedQuerySet(models.QuerySet[M]):
         """Those of the visible ones that the viewer may do something with."""
         rows = self.visible_to(viewer)
         return rows if viewer.is_admin else rows.filter(owner_id=viewer.user_id)
+
+
+def shown_as(statuses: Collection[Status]) -> models.Q:
+    """In one of the statuses as clients see them: CANCELING is stored as RUNNING."""
+    plain = [s.value for s in statuses if s not in (Status.RUNNING, Status.CANCELING)]
+    where = models.Q(status__in=plain)
+    if Status.RUNNING in statuses:
+        where |= models.Q(status=Status.RUNNING, cancel_requested_at=None)
+    if Status.CANCELING in statuses:
+        where |= models.Q(status=Status.RUNNING, cancel_requested_at__isnull=False)
+    return where
 
 
 class Run(models.Model):
@@ -196,6 +208,11 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.number} of {self.run_id}"
+
+    @property
+    def level_name(self) -> str:
+        """Of a log line; empty for other events."""
+        return "" if self.level is None else Level(self.level).name
 
 
 class Effect(models.Model):
