@@ -39,6 +39,7 @@ def make_server(application: str, host: str, port: int, *, grace: int, log_level
         limit_concurrency=_connections(),
         timeout_graceful_shutdown=grace,
         proxy_headers=False,  # anybody can send them: PUBLIC_URL says what clients see
+        server_header=False,  # what serves is nobody's business
         access_log=False,  # it would print the signatures of uploads
         log_level=log_level,
     )
