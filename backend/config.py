@@ -20,8 +20,12 @@ import dj_database_url
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from accounts.viewer import SCOPES, SPECIAL, is_scope
+
 Words = Annotated[tuple[str, ...], NoDecode]
 """Several words in one variable, separated by commas."""
+
+Algorithm = Literal["RS256", "RS512", "PS256", "ES256", "ES512", "EdDSA", "HS256", "HS512"]
 
 SOCKET_PATH_BYTES = 103  # macOS allows fewer than Linux
 
@@ -84,8 +88,53 @@ class Config(BaseSettings):
     type_names: Annotated[dict[str, str], NoDecode] = Field(
         {}, description='Renames a model in the schema: {"acme.jobs.Report": "AcmeReport"}.'
     )
-    introspection: bool = Field(
-        True, description="Whether anybody may introspect the schema; off: no one."
+    introspection: bool | None = Field(
+        None,
+        description="Whether anybody may introspect the schema and use GraphiQL, not only staff; "
+        "empty: while the service is embedded and not public.",
+    )
+    trusted_documents: Path | None = Field(
+        None,
+        description="A JSON file of the only documents to execute (of others than staff), as "
+        "clients' build tools write it.",
+    )
+    requests_per_minute: int = Field(
+        6_000, ge=0, description="Requests of one viewer in one web process; 0: no limit."
+    )
+    cost_per_minute: int = Field(
+        600_000,
+        ge=0,
+        description="Cost of these together (`limits` tells what costs how much); 0: no limit.",
+    )
+    anonymous_per_minute: int = Field(
+        600,
+        ge=0,
+        description="Requests of one address that are not signed in, or by a false credential.",
+    )
+    queued_runs: int = Field(
+        10_000, ge=1, description="Runs of one owner that may wait for their start at once."
+    )
+    group_readers: bool = Field(
+        False, description="Whether members of a common group may read each other's runs."
+    )
+    jwt_issuer: str | None = Field(
+        None, description="The `iss` of bearer JWTs of an identity provider; empty: none are taken."
+    )
+    jwt_audience: str | None = Field(None, description="The `aud` that they must name: this API.")
+    jwt_algorithm: Algorithm = Field(
+        "RS256", description="The one algorithm with which they are signed."
+    )
+    jwt_jwks_url: str | None = Field(
+        None, description="Where the provider publishes its keys: https://.../jwks.json."
+    )
+    jwt_key: str | None = Field(
+        None,
+        description="Instead of that: its public key as PEM, with \\n for line breaks, or the "
+        "secret of HS256.",
+    )
+    jwt_scopes: Words = Field(
+        ("runs:read", "tasks:start", "runs:cancel", "runs:delete"),
+        description="What whoever comes by such a JWT may do.",
     )
     request_size: int = Field(
         262_144, ge=1_024, description="Bytes of a GraphQL request's body, at most."
@@ -125,7 +174,10 @@ class Config(BaseSettings):
         "INFO", description="The least severe line that is logged."
     )
 
-    @field_validator("allowed_hosts", "cors_origins", "task_packages", "extra_apps", mode="before")
+    @field_validator(
+        *("allowed_hosts", "cors_origins", "task_packages", "extra_apps", "jwt_scopes"),
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -180,6 +232,51 @@ class Config(BaseSettings):
         dj_database_url.parse(value)
         return value
 
+    @field_validator("jwt_key")
+    @classmethod
+    def _with_lines(cls, value: str | None) -> str | None:
+        return None if value is None else value.replace("\\n", "\n")
+
+    @field_validator("jwt_jwks_url")
+    @classmethod
+    def _is_safe(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(
+            r"https://.|http://(127\.0\.0\.1|localhost)[:/]", value
+        ):
+            raise ValueError(
+                "use https://, so that nobody on the way can put keys of his own there"
+            )
+        return value
+
+    @field_validator("jwt_scopes")
+    @classmethod
+    def _known_scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for word in value:
+            if not is_scope(word) or word in SPECIAL:
+                raise ValueError(f"{word!r} is no scope for everybody: use {', '.join(SCOPES)}")
+        return value
+
+    @model_validator(mode="after")
+    def _jwt_is_complete(self) -> Self:
+        if self.jwt_issuer is None:
+            return self
+        if self.jwt_audience is None:
+            raise ValueError(
+                "JWT_AUDIENCE must be set beside JWT_ISSUER: else JWTs for others count"
+            )
+        if (self.jwt_key is None) == (self.jwt_jwks_url is None):
+            raise ValueError("set JWT_JWKS_URL or JWT_KEY beside JWT_ISSUER, and not both")
+        is_secret = self.jwt_algorithm.startswith("HS")
+        if is_secret and (
+            self.jwt_key is None or len(self.jwt_key) < 32 or "KEY--" in self.jwt_key
+        ):
+            raise ValueError(
+                f"{self.jwt_algorithm} takes a secret of at least 32 letters in JWT_KEY, and no PEM"
+            )
+        if not is_secret and self.jwt_key is not None and "PUBLIC KEY--" not in self.jwt_key:
+            raise ValueError(f"{self.jwt_algorithm} takes a public key as PEM in JWT_KEY")
+        return self
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.heartbeat_seconds * 2 > self.lease_seconds:
@@ -198,6 +295,15 @@ class Config(BaseSettings):
     def is_grown(self) -> bool:
         """Whether state lives on a database server rather than in one folder."""
         return (self.database_url or "").startswith("postgres")
+
+    @property
+    def is_public(self) -> bool:
+        """Whether others than the people of this machine are to be expected."""
+        return self.is_grown or (self.public_url or "").startswith("https://")
+
+    @property
+    def anybody_may_introspect(self) -> bool:
+        return not self.is_public if self.introspection is None else self.introspection
 
     @cached_property
     def home(self) -> Path:
@@ -269,7 +375,7 @@ def _explain(error: ValidationError) -> str:
     lines = ["The settings in the environment or .env are wrong:"]
     for mistake in error.errors(include_url=False):
         name = ".".join(str(part) for part in mistake["loc"]).upper()
-        is_secret = not name or name == "SECRET_KEY" or name.endswith("_URL")  # passwords
+        is_secret = not name or name.endswith(("_KEY", "_URL"))  # passwords
         given = "" if is_secret else f" (given: {mistake['input']!r})"
         message = mistake["msg"].removeprefix("Value error, ")
         if mistake["type"] == "extra_forbidden":

@@ -121,8 +121,7 @@ CORS_URLS_REGEX = r"^/(graphql|uploads/.*|files/.*|schema\.graphql)$"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 # The embedded service speaks plain HTTP on this machine, where the admin must work too.
-_IS_PUBLIC = CONFIG.is_grown or (CONFIG.public_url or "").startswith("https://")
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _IS_PUBLIC and not DEBUG
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CONFIG.is_public and not DEBUG
 # Behind a proxy that speaks TLS a page of our own comes from another origin than we see.
 CSRF_TRUSTED_ORIGINS = [CONFIG.public_origin] if CONFIG.public_origin else []
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -153,7 +152,19 @@ PUBLIC_URL = CONFIG.public_url
 REQUEST_SIZE = CONFIG.request_size
 UPLOAD_SIZE = CONFIG.upload_size
 UPLOAD_SECONDS = CONFIG.upload_seconds
-INTROSPECTION = CONFIG.introspection
+INTROSPECTION = CONFIG.anybody_may_introspect
+TRUSTED_DOCUMENTS = CONFIG.trusted_documents
+REQUESTS_PER_MINUTE = CONFIG.requests_per_minute
+COST_PER_MINUTE = CONFIG.cost_per_minute
+ANONYMOUS_PER_MINUTE = CONFIG.anonymous_per_minute
+QUEUED_RUNS = CONFIG.queued_runs
+GROUP_READERS = CONFIG.group_readers
+JWT_ISSUER = CONFIG.jwt_issuer
+JWT_AUDIENCE = CONFIG.jwt_audience
+JWT_ALGORITHM = CONFIG.jwt_algorithm
+JWT_JWKS_URL = CONFIG.jwt_jwks_url
+JWT_KEY = CONFIG.jwt_key
+JWT_SCOPES = CONFIG.jwt_scopes
 WEB_THREADS = CONFIG.web_threads
 WEB_QUEUE = CONFIG.web_queue
 WATCHES_PER_USER = CONFIG.watches_per_user

@@ -12,11 +12,10 @@ from graphene_django import DjangoObjectType
 from graphene_django.registry import get_global_registry
 
 from accounts.models import User as UserRow
-from accounts.viewer import TASKS_START
 from schema.enums import AttemptOutcome, ErrorCode
 from schema.names import input_name, mutation_name, type_name
 from schema.scalars import JSON, URL, BigInt, DateTime
-from tasks import downloads, models, retention
+from tasks import downloads, models, permission, retention
 from tasks.exceptions import Problem
 from tasks.registry import REGISTRY
 from tasks.shapes import Model
@@ -198,8 +197,10 @@ class Task(graphene.ObjectType):
         return self.name in info.context.known_tasks
 
     def resolve_viewer_can_start(self, info: Any) -> bool:
-        viewer = info.context.viewer
-        return self.name in REGISTRY and viewer is not None and viewer.may(TASKS_START)
+        viewer, task = info.context.signed_in, REGISTRY.get(self.name)
+        if task is None or not viewer.may_start(self.name):
+            return False
+        return permission.allows(task.options.permission, viewer, None)
 
     def resolve_input_schema(self, info: Any) -> dict[str, Any]:
         task = REGISTRY.get(self.name)

@@ -32,9 +32,11 @@ def delete_run(viewer: Viewer, run_id: UUID) -> None:
     Raises Refused: FORBIDDEN, NOT_FOUND, RUN_NOT_FINAL.
     """
     check_may_delete(viewer)
-    run = Run.objects.visible_to(viewer).filter(pk=run_id).only("id", "status").first()
+    run = Run.objects.visible_to(viewer).filter(pk=run_id).only("id", "owner_id", "status").first()
     if run is None:
         raise _refused("There is no such run.", RefusalCode.NOT_FOUND)
+    if not viewer.owns(run.owner_id):
+        raise _refused("This run is another's: you may read it.", RefusalCode.FORBIDDEN)
     if not run.is_final:
         message = "This run is not over: wait for it, or cancel it first."
         raise _refused(message, RefusalCode.RUN_NOT_FINAL)
@@ -45,6 +47,8 @@ def delete_file(viewer: Viewer, file_id: UUID) -> None:
     """Delete a file, whoever has use for it. Raises Refused: FORBIDDEN, NOT_FOUND."""
     check_may_delete(viewer)
     while found := list(File.objects.visible_to(viewer).filter(pk=file_id)):
+        if not viewer.owns(found[0].owner_id):
+            raise _refused("This file is another's: you may read it.", RefusalCode.FORBIDDEN)
         if files.remove(found):  # 0: its upload was completed in this moment
             return
     raise _refused("There is no such file.", RefusalCode.NOT_FOUND)

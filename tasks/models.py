@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from typing import ClassVar, Self, TypeVar
-from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -17,18 +16,26 @@ from tasks.status import Kind, OnLost, Outcome, Priority, Status
 M = TypeVar("M", bound=models.Model)
 
 
-def _owners_seen_by(viewer: Viewer | None) -> tuple[UUID, ...]:
-    """Whose rows this viewer may see: nobody's for nobody."""
-    return (viewer.user_id,) if viewer is not None and viewer.may(RUNS_READ) else ()
-
-
 class OwnedQuerySet(models.QuerySet[M]):
-    """Rows that belong to a user."""
+    """Rows that belong to a user, and to a run or are one."""
 
     def visible_to(self, viewer: Viewer | None) -> Self:
         """The one door to rows: what this viewer may see."""
-        owners = _owners_seen_by(viewer)
-        return self.filter(owner_id=owners[0]) if owners else self.none()
+        if viewer is None or not viewer.may(RUNS_READ):
+            return self.none()
+        if viewer.run_id is not None:
+            column = "pk" if self.model is Run else "run_id"
+            return self.filter(**{column: viewer.run_id, "owner_id": viewer.user_id})
+        if viewer.is_admin:
+            return self.all()
+        if viewer.peers:
+            return self.filter(owner_id__in=(viewer.user_id, *viewer.peers))
+        return self.filter(owner_id=viewer.user_id)
+
+    def owned_by(self, viewer: Viewer) -> Self:
+        """Those of the visible ones that the viewer may do something with."""
+        rows = self.visible_to(viewer)
+        return rows if viewer.is_admin else rows.filter(owner_id=viewer.user_id)
 
 
 class Run(models.Model):
@@ -114,6 +121,11 @@ class Run(models.Model):
                 name="run_next",
             ),
             models.Index(fields=["id"], condition=models.Q(status="RUNNING"), name="run_running"),
+            models.Index(
+                fields=["owner"],
+                condition=models.Q(status__in=["SCHEDULED", "QUEUED"]),
+                name="run_owner_waiting",
+            ),
             models.Index(fields=["owner", "-id"], name="run_owner"),
             models.Index(fields=["owner", "task", "-id"], name="run_owner_task"),
             models.Index(
@@ -132,7 +144,11 @@ class Run(models.Model):
 
     def is_visible_to(self, viewer: Viewer | None) -> bool:
         """The rule of `visible_to`, for a row that several watchers share."""
-        return self.owner_id in _owners_seen_by(viewer)
+        if viewer is None or not viewer.may(RUNS_READ):
+            return False
+        if viewer.run_id is not None:
+            return self.pk == viewer.run_id and self.owner_id == viewer.user_id
+        return viewer.is_admin or self.owner_id in (viewer.user_id, *viewer.peers)
 
     @property
     def shown_status(self) -> Status:

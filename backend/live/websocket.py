@@ -14,8 +14,8 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from django.db import InterfaceError, OperationalError, close_old_connections
 
-from accounts.tokens import BadCredential
-from accounts.viewer import Viewer
+from accounts.identity_provider import ProviderAway
+from accounts.viewer import BadCredential, Viewer
 from backend.door.encoding import encode, to_bytes
 from backend.door.errors import RequestRefused, error_response, mask, unavailable
 from backend.door.execute import Door
@@ -214,22 +214,33 @@ class Socket:
         if not isinstance(payload, dict | None):
             raise Closed(Close.BAD_REQUEST, "The payload of connection_init is an object")
         found = {name.lower(): value for name, value in (payload or {}).items()}
-        authorization = found.get("authorization")
+        authorization, act_as = found.get("authorization"), found.get("act-as")
         if not isinstance(authorization, str | None):
             raise Closed(Close.BAD_REQUEST, "`authorization` is a text: Bearer <token>")
-        self._greeting = self._task(self._greet(authorization))
+        if not isinstance(act_as, str | None):
+            raise Closed(Close.BAD_REQUEST, "`act-as` is a text: the subject's name")
+        self._greeting = self._task(self._greet(authorization, act_as))
 
-    async def _greet(self, authorization: str | None) -> None:
+    async def _greet(self, authorization: str | None, act_as: str | None) -> None:
+        sign_in = partial(handshake.sign_in, self._scope, authorization, act_as)
         try:
-            self._viewer = await self._ask(partial(handshake.sign_in, self._scope, authorization))
+            self._viewer = await self._ask(sign_in)
         except BadCredential as error:
-            raise Closed(Close.FORBIDDEN, str(error)) from None
-        except (Full, OperationalError, InterfaceError):
+            raise self._turned_away(str(error)) from None
+        except (Full, ProviderAway, OperationalError, InterfaceError):
             raise Closed(Close.TRY_AGAIN_LATER, "Connect again in a moment") from None
         if self._viewer is not None:
             self._holding.enter_context(self._hub.held(self))
         self._is_acknowledged = True
         await self._say({"type": "connection_ack"})
+
+    def _turned_away(self, reason: str) -> Closed:
+        """The end for a false credential; who tries many has to wait."""
+        try:
+            self._door.rates.purse(None, handshake.address(self._scope)).pay_request()
+        except RequestRefused as refused:
+            return Closed(Close.TRY_AGAIN_LATER, refused.errors[0]["message"])
+        return Closed(Close.FORBIDDEN, reason)
 
     async def _ping(self, message: dict[str, Any]) -> None:
         payload = {"payload": message["payload"]} if "payload" in message else {}
@@ -293,7 +304,8 @@ class Socket:
         await self._say({"id": operation, "type": "complete"})
 
     async def _execute(self, request: GraphQLRequest) -> Content:
-        context = RequestContext(self._viewer, handshake.base_url(self._scope))
+        address = handshake.address(self._scope)
+        context = RequestContext(self._viewer, handshake.base_url(self._scope), address)
         try:
             return await self._ask(partial(self._door.execute, request, context))
         except Full:

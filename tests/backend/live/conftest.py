@@ -7,7 +7,6 @@ from typing import Any, Never, TypeVar
 import pytest
 from django.db import connections
 
-from accounts.models import User
 from accounts.tokens import create_token
 from accounts.viewer import Viewer
 from backend.door.execute import Door
@@ -97,7 +96,7 @@ def in_thread(pool: Pool) -> Callable[..., Awaitable[Any]]:
 
 @pytest.fixture
 def token(viewer: Viewer) -> str:
-    return create_token(User.objects.get(pk=viewer.user_id))
+    return create_token(viewer.user_id).text
 
 
 @pytest.fixture

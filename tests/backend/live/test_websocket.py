@@ -556,7 +556,7 @@ async def test_a_token_of_another_user_sees_nothing(
 ) -> None:
     eve = await in_thread(User.objects.create, username="eve")
     wire = connect()
-    await wire.greet(await in_thread(create_token, eve))
+    await wire.greet((await in_thread(create_token, eve.pk)).text)
     wire.ask("w", WATCH, id=gid(run))
     assert (await wire.hear())["payload"] == {"data": {"run": None}}
     assert (await wire.hear())["type"] == "complete"
