@@ -101,6 +101,23 @@ HEADERS: dict[str, tuple[Mapping[str, str | None], str]] = {
     "an empty credential": ({"Authorization": ""}, "401 UNAUTHENTICATED"),
     "another scheme": ({"Authorization": "Negotiate a"}, "401 UNAUTHENTICATED"),
     "a token beyond ASCII": ({"Authorization": "Bearer ü\x80"}, "401 UNAUTHENTICATED"),
+    "another user by a token that may not": ({"Act-As": "eve"}, "401 UNAUTHENTICATED"),
+    "another user without a token": (
+        {"Act-As": "eve", "Authorization": None}, "401 UNAUTHENTICATED",
+    ),
+    "another user by a session": ({**MY_PAGE, "Act-As": "eve"}, "401 UNAUTHENTICATED"),
+    "another user by a watch token": (
+        {"Authorization": "Bearer <watch>", "Act-As": "eve"}, "401 UNAUTHENTICATED",
+    ),
+    "another user without a name": (
+        {"Authorization": "Bearer <actor>", "Act-As": ""}, "401 UNAUTHENTICATED",
+    ),
+    "another user of 256 characters": (
+        {"Authorization": "Bearer <actor>", "Act-As": "a" * 256}, "401 UNAUTHENTICATED",
+    ),
+    "another user with a tab": (
+        {"Authorization": "Bearer <actor>", "Act-As": "a\tb"}, "401 UNAUTHENTICATED",
+    ),
     "a foreign host": ({"Host": "evil.example"}, "400 BAD_REQUEST"),
     "our host as a user": ({"Host": "127.0.0.1@evil.example"}, "400 BAD_REQUEST"),
     "a host with a path": ({"Host": "127.0.0.1/evil"}, "400 BAD_REQUEST"),

@@ -13,8 +13,9 @@ import httpx
 from tests.acceptance.client import COUNT, Client
 from tests.stacks.service import Service, Stack, running
 
-SETTINGS = {"INTROSPECTION": "false", "CORS_ORIGINS": "https://app.example"}
-"""As in production."""
+NO_LIMIT = dict.fromkeys(("REQUESTS_PER_MINUTE", "COST_PER_MINUTE", "ANONYMOUS_PER_MINUTE"), "0")
+SETTINGS = {"INTROSPECTION": "false", "CORS_ORIGINS": "https://app.example", **NO_LIMIT}
+"""As in production; but we have only one address, and little time."""
 
 AT_ONCE = 32
 STORED = b"a,b\n"
@@ -28,10 +29,11 @@ from django.test import Client
 from django.utils import timezone
 from accounts.models import ApiToken, User
 from accounts.tokens import create_token
+from accounts.watch_tokens import create_watch_token
 from schema.events import BY_NUMBER
 from schema.ids import to_global_id
 from schema.pages import to_cursor
-from accounts.viewer import RUNS_READ, SCOPES, TASKS_START, Viewer
+from accounts.viewer import ACT_AS, RUNS_READ, SCOPES, TASKS_START, Viewer
 from tasks import downloads, files, runs, submission
 from tasks.models import Run
 from tasks.registry import REGISTRY
@@ -56,7 +58,7 @@ def file(viewer, late=False):
     return made, quote(files.upload_signature(made), safe="")
 
 def token(user, scopes=SCOPES):
-    return create_token(user, scopes)
+    return create_token(user.pk, scopes).text
 
 ada, me = viewer("ada")
 eve, other = viewer("eve")
@@ -75,11 +77,15 @@ words = {
     "late key": str(late.pk), "late": late_signature, "upload": upload, "again": again,
     "upload cut": upload[:-2], "key": "taken", "event cursor": to_cursor(1, BY_NUMBER),
     "token": token(ada), "reader": token(ada, [RUNS_READ]), "starter": token(ada, [TASKS_START]),
-    "revoked": token(ada), "retired": token(old),
+    "revoked": token(ada), "retired": token(old), "actor": token(ada, [RUNS_READ, ACT_AS]),
+    "other token": to_global_id("ApiToken", create_token(eve.pk).row.pk),
+    "watch": create_watch_token(me, mine.pk, ada.pk, 3_600).text,
+    "old watch": create_watch_token(me, mine.pk, ada.pk, -60).text,
     "in a week": (now + timedelta(days=7)).isoformat(),
     "in a month": (now + timedelta(days=30)).isoformat(),
 }
-words["token cut"] = words["token"][:-1]
+for name in ("token", "watch"):
+    words[f"{name} cut"] = words[name][:-1]
 ApiToken.objects.filter(prefix=words["revoked"][:10]).update(revoked_at=now)
 User.objects.filter(pk=old.pk).update(is_active=False)
 for name, until in (("download", downloads.expiry()), ("old download", now - timedelta(days=1))):

@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from tests.hostile.table import WEBSOCKET, Case, Operation, executed, invalid
+from tests.hostile.table import HTTP, WEBSOCKET, Case, Operation, executed, invalid
 
 NODE = "query($id: ID!) { node(id: $id) { id } }"
 RUN = "query($id: ID!) { run(id: $id) { id } }"
@@ -24,6 +24,11 @@ UPLOAD = """mutation($input: CreateUploadInput!) {
   createUpload(input: $input) { upload { id } errors { code field } } }"""
 CANCEL_MANY = """mutation($filter: RunFilter!) {
   cancelRuns(filter: $filter) { items { run { id } } errors { code field } } }"""
+CREATE_TOKEN = """mutation($input: CreateApiTokenInput!) {
+  createApiToken(input: $input) { token errors { code field } } }"""
+REVOKE = "mutation($id: ID!) { revokeApiToken(id: $id) { apiToken { id } errors { code } } }"
+WATCH_TOKEN = """mutation($id: ID!, $seconds: Int) {
+  createWatchToken(id: $id, seconds: $seconds) { token errors { code field } } }"""
 UNKNOWN = "01900000-0000-7000-8000-000000000000"
 
 
@@ -56,6 +61,7 @@ NOTHING = {
     "another's attempt": "<other attempt>",
     "another's event": "<other event>",
     "another user": "<other user>",
+    "another's token": "<other token>",
 }
 NO_RUN = {
     "another's run": "<other run>",
@@ -184,6 +190,23 @@ WRONG_FILES: dict[str, dict[str, Any]] = {
     "a size that is a text": {"size": "4"},
     "a name that is a list": {"name": ["a.csv"]},
 }
+BAD_TOKENS: dict[str, dict[str, Any]] = {
+    "a token of no scope": {"scopes": []},
+    "a token of 51 scopes": {"scopes": ["runs:read"] * 51},
+    "a token of an unknown scope": {"scopes": ["runs:*"]},
+    "a token of a task that is none": {"scopes": ["tasks:start:nothing"]},
+    "a token of a scope with a NUL": {"scopes": ["runs:read\0"]},
+    "a token with a name of 101 characters": {"name": "a" * 101},
+    "a token with a name with a NUL": {"name": "\0"},
+    "a token that has expired": {"expiresAt": "2000-01-01T00:00:00Z"},
+}
+TOO_MIGHTY = {"a token for everything": "admin", "a token for other users": "users:act-as"}
+NO_WATCH = {
+    "a watch of 0 seconds": 0,
+    "a watch of -1 second": -1,
+    "a watch of more than a day": 86_401,
+    "a watch of 68 years": 2**31 - 1,
+}
 REFUSED = "BAD_USER_INPUT in payload"
 WRONG = invalid("BAD_USER_INPUT")
 FAILED = executed("BAD_USER_INPUT")
@@ -205,6 +228,62 @@ CASES: dict[str, Case] = {
     **_for("rerun:", _each(RERUN, executed("NOT_FOUND in payload"), NO_RUN)),
     **_for("deleteRun:", _each(DELETE_RUN, executed("NOT_FOUND in payload"), NO_RUN)),
     **_for("deleteFile:", _each(DELETE_FILE, executed("NOT_FOUND in payload"), NO_FILE)),
+    **_for(
+        "revoke:",
+        _each(
+            REVOKE,
+            executed("NOT_FOUND in payload"),
+            {
+                **NO_RUN,
+                "another's token": "<other token>",
+            },
+        ),
+    ),
+    **_for("watch token:", _each(WATCH_TOKEN, executed("NOT_FOUND in payload"), NO_RUN)),
+    **{
+        name: Operation(WATCH_TOKEN, executed(REFUSED), {"id": "<my run>", "seconds": seconds})
+        for name, seconds in NO_WATCH.items()
+    },
+    **{
+        name: Operation(
+            CREATE_TOKEN, executed(REFUSED), {"input": {"scopes": ["runs:read"]} | given}
+        )
+        for name, given in BAD_TOKENS.items()
+    },
+    **{
+        name: Operation(
+            CREATE_TOKEN, executed("FORBIDDEN in payload"), {"input": {"scopes": [scope]}}
+        )
+        for name, scope in TOO_MIGHTY.items()
+    },
+    "a token by a token that may only read": Operation(
+        CREATE_TOKEN,
+        executed("FORBIDDEN in payload"),
+        {"input": {"scopes": ["runs:read"]}},
+        token="<reader>",
+    ),
+    "a cancel by a watch token": Operation(
+        CANCEL, executed("FORBIDDEN in payload"), {"id": "<my run>"}, token="<watch>"
+    ),
+    "a start by a watch token": Operation(
+        COUNT, executed("FORBIDDEN in payload"), {"input": {"text": "a"}}, token="<watch>"
+    ),
+    "a watch token by a watch token": Operation(
+        WATCH_TOKEN, executed("FORBIDDEN in payload"), {"id": "<my run>"}, token="<watch>"
+    ),
+    "deleteMyData by a watch token": Operation(
+        "mutation { deleteMyData { errors { code } } }",
+        executed("FORBIDDEN in payload"),
+        token="<watch>",
+    ),
+    "another run by a watch token": Operation(
+        RUN, executed("null"), {"id": "<other run>"}, token="<watch>"
+    ),
+    "all runs by a watch token": Operation(
+        "subscription { runChanged { id } }",
+        {**executed("null"), HTTP: "400 BAD_REQUEST"},
+        token="<watch>",
+    ),
     **{name: Operation(RUNS, FAILED, page) for name, page in NO_PAGE.items()},
     **{name: Operation(RUNS, WRONG, values) for name, values in NO_VALUES.items()},
     "attempts: -1": Operation(ATTEMPTS, FAILED, {"last": -1}),
@@ -298,6 +377,9 @@ CASES: dict[str, Case] = {
             ("the token of a retired user", "<retired>"),
             ("a shortened token", "<token cut>"),
             ("an endless token", "a" * 10_000),
+            ("a shortened watch token", "<watch cut>"),
+            ("a watch token that has expired", "<old watch>"),
+            ("a watch token of nothing", "dbw_W10:1xW2BR:a"),
             ("a JWT for a token", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0."),
         )
     },

@@ -33,6 +33,10 @@ def test_each_thread_keeps_its_one_database_connection(server: Server) -> None:
     assert all(len(ids) == 1 for ids in connections.values())
 
 
+def test_no_collection_looks_through_what_the_start_has_loaded(server: Server) -> None:
+    assert server.http.get("/whereabouts").json()["frozen"] > 100_000
+
+
 def test_a_mutation_and_a_query_come_through(server: Server) -> None:
     started = server.graphql(
         "mutation($text: String!) { countWords(input: {text: $text}) { run { id } } }",
