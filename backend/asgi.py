@@ -24,6 +24,7 @@ application = Front(
     request_size=settings.REQUEST_SIZE,
     staging=settings.STAGING_DIR,
     origins=frozenset(settings.CORS_ALLOWED_ORIGINS),
+    proxies=settings.TRUSTED_PROXIES,
 )
 
 # What is loaded by now stays. Each full collection would look through all of it, and hold up every

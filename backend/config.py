@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
 import dj_database_url
+import dj_email_url
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -37,7 +38,16 @@ URLS = {
         "redis://host:6379/0 or amqp://user:password@host//",
     ),
     "redis_url": (r"(redis|rediss|unix)://.", "redis://host:6379/0"),
+    "email_url": (
+        r"(smtp|submission)://[^/]|console:",
+        "submission://user:password@host:587, smtp://host:25 or console:",
+    ),
+    "app_url": (r"https?://.*[^/]$", "https://app.example.org (no final slash)"),
 }
+
+# As browsers write an origin: in lower case, an international name in its ASCII form.
+_ORIGIN = re.compile(r"(https?)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
+_OWN_PORTS = {"http": "80", "https": "443"}
 
 
 class ConfigError(SystemExit):
@@ -68,7 +78,26 @@ class Config(BaseSettings):
         ("localhost", "127.0.0.1", "[::1]"), description="Host names that requests may name."
     )
     cors_origins: Words = Field(
-        (), description="Origins of SPAs that may call, exactly as sent; also by WebSocket."
+        (),
+        description="Origins of SPAs that may call and sign in, as browsers send them "
+        "(https://app.example.org); the one list for CORS, CSRF and WebSockets.",
+    )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="How many proxies of yours, each adding to X-Forwarded-For, stand before the "
+        "service; 0: forwarded headers are not believed.",
+    )
+    sign_up: bool = Field(False, description="Whether anybody may make an account.")
+    email_url: str | None = Field(
+        None,
+        description="submission://user:password@host:587 or smtp://host:25; console: prints mails, "
+        "with their secrets, into the log; empty: no mail, so no password reset.",
+    )
+    email_from: str | None = Field(None, description="Whom mails come from; needed to send any.")
+    app_url: str | None = Field(
+        None, description="Where your SPA is, for links in mails; needed to send any."
     )
     database_url: str | None = Field(
         None, description="postgres://user:password@host/name; empty: SQLite in DOWNBEAT_HOME."
@@ -206,12 +235,40 @@ class Config(BaseSettings):
     def _any_case(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("public_url", "broker_url", "redis_url")
+    @field_validator("public_url", "broker_url", "redis_url", "email_url", "app_url")
     @classmethod
     def _known_scheme(cls, value: str | None, info: ValidationInfo) -> str | None:
         pattern, example = URLS[str(info.field_name)]
         if value is not None and not re.match(pattern, value):
             raise ValueError(f"write it like {example}")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if "*" in origin:
+                raise ValueError(
+                    "name each origin; with a wildcard any page could act for whoever is signed in"
+                )
+            found = _ORIGIN.fullmatch(origin)
+            if found is None or int(found[2] or 0) > 65_535:
+                raise ValueError(
+                    f"{origin!r} is no origin: write https://app.example.org or "
+                    "http://localhost:5173, in lower case, without a path or a final slash"
+                )
+            if found[2] == _OWN_PORTS[found[1]]:
+                raise ValueError(f"{origin!r}: browsers leave the port out, so leave it out too")
+        return value
+
+    @field_validator("email_url")
+    @classmethod
+    def _known_mail_server(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                dj_email_url.parse(value)
+            except ValueError:
+                raise ValueError(f"write it like {URLS['email_url'][1]}") from None
         return value
 
     @field_validator("extra_apps")
@@ -288,6 +345,11 @@ class Config(BaseSettings):
             raise ValueError(
                 "SECRET_KEY must be set when DATABASE_URL names a PostgreSQL server: all hosts "
                 "need the same one"
+            )
+        if self.email_url is not None and (self.email_from is None or self.app_url is None):
+            raise ValueError(
+                "EMAIL_FROM and APP_URL must be set when EMAIL_URL is: mails come from the one and "
+                "have links to the other"
             )
         return self
 

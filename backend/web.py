@@ -38,7 +38,7 @@ def make_server(application: str, host: str, port: int, *, grace: int, log_level
         ws_per_message_deflate=False,  # it costs each socket memory, and small messages gain little
         limit_concurrency=_connections(),
         timeout_graceful_shutdown=grace,
-        proxy_headers=False,  # anybody can send them: PUBLIC_URL says what clients see
+        proxy_headers=False,  # anybody can send them: the front believes TRUSTED_PROXIES of them
         server_header=False,  # what serves is nobody's business
         access_log=False,  # it would print the signatures of uploads
         log_level=log_level,

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from backend.front.address import as_sent
 from backend.front.answer import ALIVE, Answer, Refusal, send_answer
 from backend.front.asgi import Disconnected, Headers, Receive, Scope, Send, header
 from backend.front.body import Intake
@@ -50,7 +51,7 @@ class Front:
 
     `application` is Django's WSGI handler; `live` serves WebSockets and what Django leaves for
     later; `request_size` bounds every body but an upload's, which is staged in `staging`; pages of
-    `origins` may read what the front itself refuses.
+    `origins` may read what the front itself refuses; so many `proxies` of ours stand before it.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Front:
         request_size: int,
         staging: Path,
         origins: frozenset[str],
+        proxies: int,
     ) -> None:
         self._application = application
         self._pool = pool
@@ -69,15 +71,16 @@ class Front:
         self._request_size = request_size
         self._staging = staging
         self._origins = origins
+        self._proxies = proxies
         self._uploads: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
+        if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(as_sent(scope, self._proxies), receive, send)
         else:
-            await self._live.socket(scope, receive, send)
+            await self._live.socket(as_sent(scope, self._proxies), receive, send)
 
     def leave(self) -> None:
         """The server will stop: end the streams, which would never end by themselves."""
@@ -149,7 +152,12 @@ class Front:
         origin = header(scope, b"origin")
         if origin is None or origin.decode("latin-1") not in self._origins:
             return answer
-        cors: Headers = [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+        cors: Headers = [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-allow-credentials", b"true"),
+            (b"access-control-expose-headers", b"Retry-After"),
+            (b"vary", b"origin"),
+        ]
         return Answer(answer.status, [*answer.headers, *cors], answer.body)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

@@ -239,7 +239,8 @@ def test_a_provider_that_is_away_is_not_the_clients_fault(published: type[Publis
 def provided(clock: list[float]) -> IdentityProvider:
     from django.conf import settings
 
-    fetch = jwt.PyJWKClient(settings.JWT_JWKS_URL, cache_jwk_set=False, timeout=3).fetch_data
+    url = str(settings.JWT_JWKS_URL)
+    fetch = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=3).fetch_data
     keys = Keys(fetch, lambda: clock[0])
     return IdentityProvider(
         issuer=ISSUER, audience=AUDIENCE, algorithm="RS256", key=None, keys=keys

@@ -84,6 +84,10 @@ async def test_a_refusal_is_readable_for_pages_of_an_allowed_origin_alone(
         exchange = Exchange(headers={"Origin": origin}, chunks=[b"x" * 1_001])
         await exchange.run(front)
         assert (exchange.headers.get("access-control-allow-origin") == origin) is allowed
+        with_cookies = exchange.headers.get("access-control-allow-credentials") == "true"
+        assert with_cookies is allowed
+        shown = exchange.headers.get("access-control-expose-headers")
+        assert (shown == "Retry-After") is allowed
 
 
 async def test_a_body_that_stops_coming_is_answered_with_408(
@@ -195,7 +199,9 @@ async def test_it_starts_and_stops_with_the_server(staging: Any) -> None:
     ended: list[int] = []
     pool = make_pool(ended)
     folder = staging / "deep" / "folder"
-    front = Front(echo, pool, Still(), request_size=1, staging=folder, origins=frozenset())
+    front = Front(
+        echo, pool, Still(), request_size=1, staging=folder, origins=frozenset(), proxies=0
+    )
     assert await lifespan(front) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert folder.is_dir()
     assert len(ended) == 2
@@ -205,7 +211,9 @@ async def test_a_staging_folder_that_cannot_be_made_stops_the_start(staging: Any
     blocked = staging / "file"
     blocked.touch()
     pool = make_pool([])
-    front = Front(echo, pool, Still(), request_size=1, staging=blocked / "x", origins=frozenset())
+    front = Front(
+        echo, pool, Still(), request_size=1, staging=blocked / "x", origins=frozenset(), proxies=0
+    )
     assert await lifespan(front) == ["lifespan.startup.failed"]
 
 
