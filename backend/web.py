@@ -39,6 +39,7 @@ def make_server(application: str, host: str, port: int, *, grace: int) -> Server
         limit_concurrency=_connections(),
         timeout_graceful_shutdown=grace,
         proxy_headers=False,  # anybody can send them: the front believes TRUSTED_PROXIES of them
+        server_header=False,  # what serves is nobody's business
         access_log=False,  # it would print the signatures of uploads
         log_config=None,  # Django's settings configure logging for all
         server_header=False,

@@ -15,10 +15,14 @@ HEAD_SECONDS = 20.0
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """Hangs up on a client whose request line and headers are endless, or never come."""
+    """Hangs up on a client whose request line and headers are endless, or never come.
+
+    Nor does it read on after a request that asks for another protocol.
+    """
 
     _head_bytes = 0
     _deadline: asyncio.TimerHandle | None = None
+    _is_deaf = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -34,6 +38,8 @@ class BoundedHttp(HttpToolsProtocol):
                 cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_deaf:
+            return
         if self._deadline is not None:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES + len(data):  # what came before was too much already
@@ -55,6 +61,12 @@ class BoundedHttp(HttpToolsProtocol):
             self._overtaken.append(before)
             while self._overtaken and self._overtaken[0].response_complete:  # in their order
                 self._overtaken.popleft()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        # The parser takes what follows, the body of this request, for the next request: behind a
+        # proxy that passes `Upgrade` on, one client's body would be another one's request.
+        self._is_deaf = True
+        self.cycle.keep_alive = False
 
     def _expect_head(self) -> None:
         self._head_bytes = 0

@@ -254,3 +254,8 @@ async def test_a_staging_folder_that_cannot_be_made_stops_the_start(staging: Any
         echo, pool, Still(), request_size=1, staging=blocked / "x", origins=frozenset(), proxies=0
     )
     assert await lifespan(front) == ["lifespan.startup.failed"]
+
+
+async def test_another_protocol_is_refused(make_front: MakeFront) -> None:
+    exchange = await Exchange(headers={"Upgrade": "h2c"}).run(make_front(never))
+    assert (exchange.status, error_code(exchange)) == (400, "BAD_REQUEST")
