@@ -42,7 +42,6 @@ def make_server(application: str, host: str, port: int, *, grace: int) -> Server
         server_header=False,  # what serves is nobody's business
         access_log=False,  # it would print the signatures of uploads
         log_config=None,  # Django's settings configure logging for all
-        server_header=False,
     )
     return Server(options)
 
