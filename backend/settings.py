@@ -201,7 +201,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": CONFIG.log_level},
     "loggers": {
         "django.request": {"level": "ERROR"},  # a client's 4xx is the client's business
-        "django.security.DisallowedHost": {"level": "CRITICAL"},  # so is its Host header
+        "django.security": {"level": "CRITICAL"},  # so are its Host header, its Origin, its forms
         "downbeat.websocket": {"level": "WARNING"},  # uvicorn tells of each one that comes
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},  # the run's own events say the same, durably
