@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.http import HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
 from django.test import Client
 from pytest_django import Settings
 
@@ -17,9 +18,11 @@ JSON = "application/json"
 
 
 @pytest.fixture(autouse=True)
-def _settings(settings: Settings) -> None:
+def _settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CORS_ALLOWED_ORIGINS = [ORIGIN]
-    settings.CSRF_TRUSTED_ORIGINS = [ORIGIN]
+    # Django reads CSRF_TRUSTED_ORIGINS once.
+    listed = property(lambda _: {ORIGIN})
+    monkeypatch.setattr(CsrfViewMiddleware, "allowed_origins_exact", listed)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # in no time
 
 
