@@ -1,6 +1,6 @@
 """Users, and the API tokens with which their programs sign in."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -29,6 +29,10 @@ class User(AbstractUser):
                 name="user_issuer_subject",
             )
         ]
+
+    def save(self, *args: Any, **options: Any) -> None:
+        self.email = self.email.lower()  # as it is looked up when somebody signs in by it
+        super().save(*args, **options)
 
     @property
     def display_name(self) -> str:

@@ -24,7 +24,8 @@ def viewer_from_session(key: str) -> Viewer | None:
 def viewers_by_session(credentials: Collection[Credential]) -> list[Viewer]:
     """The viewers behind those of the sessions in which somebody is signed in; two queries.
 
-    As django.contrib.auth.get_user judges: not expired, and of today's password and secret key.
+    As django.contrib.auth.get_user judges: not expired, of today's password, and of the secret key
+    or one of its fallbacks.
     """
     keys = {credential.key for credential in credentials}
     sessions = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
@@ -43,5 +44,10 @@ def viewers_by_session(credentials: Collection[Credential]) -> list[Viewer]:
         for key, content in signed_in.items()
         if (user := users.get(UUID(content[SESSION_KEY]))) is not None
         and BACKEND_SESSION_KEY in content
-        and constant_time_compare(content.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash())
+        and _is_of(user, content.get(HASH_SESSION_KEY, ""))
     ]
+
+
+def _is_of(user: User, session_hash: str) -> bool:
+    hashes = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    return any(constant_time_compare(session_hash, each) for each in hashes)

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
 import dj_database_url
+import dj_email_url
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -28,7 +29,8 @@ Words = Annotated[tuple[str, ...], NoDecode]
 Algorithm = Literal["RS256", "RS512", "PS256", "ES256", "ES512", "EdDSA", "HS256", "HS512"]
 
 SOCKET_PATH_BYTES = 103  # macOS allows fewer than Linux
-
+KEY_LENGTH = 50
+KEY_LETTERS = 10  # different ones, which fifty random ones have in any alphabet
 
 URLS = {
     "public_url": (r"https?://[^/]+$", "https://downbeat.example.org (no path, no final slash)"),
@@ -37,7 +39,16 @@ URLS = {
         "redis://host:6379/0 or amqp://user:password@host//",
     ),
     "redis_url": (r"(redis|rediss|unix)://.", "redis://host:6379/0"),
+    "email_url": (
+        r"(smtp|submission)://[^/]|console:",
+        "submission://user:password@host:587, smtp://host:25 or console:",
+    ),
+    "app_url": (r"https?://.*[^/]$", "https://app.example.org (no final slash)"),
 }
+
+# As browsers write an origin: in lower case, an international name in its ASCII form.
+_ORIGIN = re.compile(r"(https?)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
+_OWN_PORTS = {"http": "80", "https": "443"}
 
 
 class ConfigError(SystemExit):
@@ -61,14 +72,40 @@ class Config(BaseSettings):
     debug: bool = Field(False, description="Development: Django's debug pages. Never in public.")
     secret_key: str | None = Field(
         None,
-        min_length=32,
         description="Signs URLs of files and sessions; empty: made once and kept in DOWNBEAT_HOME.",
+    )
+    secret_key_fallbacks: Words = Field(
+        (), description="Earlier SECRET_KEYs whose signatures and sessions are still good."
     )
     allowed_hosts: Words = Field(
         ("localhost", "127.0.0.1", "[::1]"), description="Host names that requests may name."
     )
+    hsts_seconds: int = Field(
+        31_536_000,
+        ge=0,
+        description="How long browsers come by HTTPS alone, where PUBLIC_URL is https; 0: unsaid.",
+    )
     cors_origins: Words = Field(
-        (), description="Origins of SPAs that may call, exactly as sent; also by WebSocket."
+        (),
+        description="Origins of SPAs that may call and sign in, as browsers send them "
+        "(https://app.example.org); the one list for CORS, CSRF and WebSockets.",
+    )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="How many proxies of yours, each adding to X-Forwarded-For, stand before the "
+        "service; 0: forwarded headers are not believed.",
+    )
+    sign_up: bool = Field(False, description="Whether anybody may make an account.")
+    email_url: str | None = Field(
+        None,
+        description="submission://user:password@host:587 or smtp://host:25; console: prints mails, "
+        "with their secrets, into the log; empty: no mail, so no password reset.",
+    )
+    email_from: str | None = Field(None, description="Whom mails come from; needed to send any.")
+    app_url: str | None = Field(
+        None, description="Where your SPA is, for links in mails; needed to send any."
     )
     database_url: str | None = Field(
         None, description="postgres://user:password@host/name; empty: SQLite in DOWNBEAT_HOME."
@@ -173,9 +210,13 @@ class Config(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The least severe line that is logged."
     )
+    log_format: Literal["json", "text"] | None = Field(
+        None, description="json, text; empty: json with a PostgreSQL server, else text."
+    )
 
     @field_validator(
-        *("allowed_hosts", "cors_origins", "task_packages", "extra_apps", "jwt_scopes"),
+        *("secret_key_fallbacks", "allowed_hosts", "cors_origins", "jwt_scopes"),
+        *("task_packages", "extra_apps"),
         mode="before",
     )
     @classmethod
@@ -206,12 +247,54 @@ class Config(BaseSettings):
     def _any_case(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("public_url", "broker_url", "redis_url")
+    @field_validator("public_url", "broker_url", "redis_url", "email_url", "app_url")
     @classmethod
     def _known_scheme(cls, value: str | None, info: ValidationInfo) -> str | None:
         pattern, example = URLS[str(info.field_name)]
         if value is not None and not re.match(pattern, value):
             raise ValueError(f"write it like {example}")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if "*" in origin:
+                raise ValueError(
+                    "name each origin; with a wildcard any page could act for whoever is signed in"
+                )
+            found = _ORIGIN.fullmatch(origin)
+            if found is None or int(found[2] or 0) > 65_535:
+                raise ValueError(
+                    f"{origin!r} is no origin: write https://app.example.org or "
+                    "http://localhost:5173, in lower case, without a path or a final slash"
+                )
+            if found[2] == _OWN_PORTS[found[1]]:
+                raise ValueError(f"{origin!r}: browsers leave the port out, so leave it out too")
+        return value
+
+    @field_validator("email_url")
+    @classmethod
+    def _known_mail_server(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                dj_email_url.parse(value)
+            except ValueError:
+                raise ValueError(f"write it like {URLS['email_url'][1]}") from None
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _not_guessable(cls, value: str | None) -> str | None:
+        if value is not None and (
+            value.startswith("django-insecure-")
+            or len(value) < KEY_LENGTH
+            or len(set(value)) < KEY_LETTERS
+        ):
+            raise ValueError(
+                f"too easy to guess: take {KEY_LENGTH} random characters or more, as from "
+                "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
+            )
         return value
 
     @field_validator("extra_apps")
@@ -289,6 +372,21 @@ class Config(BaseSettings):
                 "SECRET_KEY must be set when DATABASE_URL names a PostgreSQL server: all hosts "
                 "need the same one"
             )
+        if self.email_url is not None and (self.email_from is None or self.app_url is None):
+            raise ValueError(
+                "EMAIL_FROM and APP_URL must be set when EMAIL_URL is: mails come from the one and "
+                "have links to the other"
+            )
+        if "*" in self.allowed_hosts and self.public_url is None and not self.debug:
+            raise ValueError(
+                "ALLOWED_HOSTS=* lets whoever asks choose the host in URLs of files: name the "
+                "hosts, or set PUBLIC_URL"
+            )
+        if self.debug and self.is_https:
+            raise ValueError(
+                "DEBUG must be off where PUBLIC_URL is https: its pages show code and settings to "
+                "whoever causes an error"
+            )
         return self
 
     @property
@@ -299,15 +397,25 @@ class Config(BaseSettings):
     @property
     def is_public(self) -> bool:
         """Whether others than the people of this machine are to be expected."""
-        return self.is_grown or (self.public_url or "").startswith("https://")
+        return self.is_grown or self.is_https
 
     @property
     def anybody_may_introspect(self) -> bool:
         return not self.is_public if self.introspection is None else self.introspection
 
+    @property
+    def logs_json(self) -> bool:
+        """Whether each line of output is a JSON object: machines read it where there are many."""
+        return self.log_format == "json" or (self.log_format is None and self.is_grown)
+
     @cached_property
     def home(self) -> Path:
         return self.downbeat_home.expanduser().resolve()
+
+    @property
+    def is_https(self) -> bool:
+        """Whether clients come by HTTPS: a proxy before this process speaks it."""
+        return (self.public_url or "").startswith("https://")
 
     @property
     def public_origin(self) -> str | None:
@@ -375,7 +483,7 @@ def _explain(error: ValidationError) -> str:
     lines = ["The settings in the environment or .env are wrong:"]
     for mistake in error.errors(include_url=False):
         name = ".".join(str(part) for part in mistake["loc"]).upper()
-        is_secret = not name or name.endswith(("_KEY", "_URL"))  # passwords
+        is_secret = not name or "_KEY" in name or name.endswith("_URL")  # passwords
         given = "" if is_secret else f" (given: {mistake['input']!r})"
         message = mistake["msg"].removeprefix("Value error, ")
         if mistake["type"] == "extra_forbidden":

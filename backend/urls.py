@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 from backend.door.execute import Door
@@ -13,6 +13,8 @@ from backend.door.trusted import TrustedDocuments
 from backend.front.downloads import download
 from backend.front.uploads import upload
 from backend.health import readyz
+from backend.people.admin_sign_in import admin_sign_in
+from backend.people.csrf import csrf
 from schema.build import schema, sdl
 
 door = Door(
@@ -35,5 +37,8 @@ urlpatterns = [
     path("uploads/<str:file_id>", upload, name="upload"),
     path("files/<str:file_id>", download, name="download"),
     path("readyz", readyz),
+    path("csrf", csrf),
+    path("_allauth/", include("backend.people.urls")),
+    path("admin/login/", admin_sign_in),
     path("admin/", admin.site.urls),
 ]

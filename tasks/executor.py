@@ -15,8 +15,9 @@ from uuid import UUID
 from django.db import connection
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_json
+from structlog.contextvars import bound_contextvars
 
-from tasks import broker, context, files, runs
+from tasks import broker, context, files, runs, traces
 from tasks.board import BOARD
 from tasks.context import Context, Progress
 from tasks.exceptions import Canceled, Failure, Fenced, Released, Retry, TimeLimit
@@ -42,6 +43,13 @@ def perform(
 
     What it became; None when there was nothing to do, or it was fenced.
     """
+    with bound_contextvars(task=task.name, worker=worker):
+        return _perform(task, run_id, worker, end_process, place)
+
+
+def _perform(
+    task: Task, run_id: UUID, worker: str, end_process: Callable[[], None], place: int
+) -> Status | None:
     if BOARD.is_releasing:
         broker.make_due([run_id])  # for another worker
         return None
@@ -52,12 +60,13 @@ def perform(
     BOARD.claim()
     assert run.token is not None  # noqa: S101 - a claimed run has one
     hold, began = Hold(run.pk, run.attempt, run.token), time.monotonic()
-    with LiveRun(hold, task, end_process, place) as live:
-        ending = _ending(task, run, live)
-        live.returned()
-        status = None if ending is None else _last_words(hold, ending, live)
-    seconds = time.monotonic() - began
-    log.info("%s attempt %d: %s in %.1f s", run, run.attempt, status or "fenced", seconds)
+    with traces.of_run(run.pk, run.attempt):
+        with LiveRun(hold, task, end_process, place) as live:
+            ending = _ending(task, run, live)
+            live.returned()
+            status = None if ending is None else _last_words(hold, ending, live)
+        seconds = time.monotonic() - began
+        log.info("%s attempt %d: %s in %.1f s", run, run.attempt, status or "fenced", seconds)
     if task.options.max_running is not None:
         _call_next(task)
     return status

@@ -1,13 +1,13 @@
 """What a client may learn of an error: its code, or only a reference to the log."""
 
 import logging
-import secrets
 from enum import Enum
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from graphql import GraphQLError
 
+from backend import trace
 from schema.errors import Code
 
 MESSAGE_LENGTH = 1_000  # a name in a document may be as long as the document
@@ -77,9 +77,9 @@ def unavailable(error: Exception) -> str:
 
 
 def mask(error: BaseException) -> tuple[str, str]:
-    """Log the error under a new reference; the message for the client, and the reference."""
-    reference = secrets.token_hex(6)
-    logger.error("Reference %s", reference, exc_info=error)
+    """Log the error; the message for the client, and the reference: the trace id of its line."""
+    with trace.current() as reference:
+        logger.error("An operation failed by a mistake of ours.", exc_info=error)
     return f"Something went wrong on our side. Reference: {reference}.", reference
 
 

@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv6Network
 
 from accounts.viewer import Viewer
 from backend.door.errors import Fault, RequestRefused
@@ -87,8 +88,13 @@ class Rates:
     def purse(self, viewer: Viewer | None, address: str) -> Purse:
         """From what this asker pays."""
         if viewer is None:
-            return Purse(address, *self._strangers)
+            return Purse(_network(address), *self._strangers)
         return Purse(viewer.counted_as, *self._viewers)
+
+
+def _network(address: str) -> str:
+    """Of an IPv6 address the 64 bits that a provider gives to one customer, at the least."""
+    return address if ":" not in address else str(IPv6Network((address, 64), strict=False))
 
 
 UNLIMITED = Rates(requests=0, cost=0, anonymous=0)

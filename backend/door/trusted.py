@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from django.core.exceptions import ImproperlyConfigured
+
 from backend.door.errors import Fault, RequestRefused
 from schema.errors import Code
 
@@ -14,12 +16,14 @@ class TrustedDocuments:
     """Documents by the ids under which clients name them."""
 
     def __init__(self, documents: Mapping[str, str]) -> None:
-        self._documents = dict(documents)
+        # A text is known by its digest too, which is the id that some clients make of it.
+        digests = {hashlib.sha256(text.encode()).hexdigest(): text for text in documents.values()}
+        self._documents = digests | dict(documents)
         self._texts = frozenset(documents.values())
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a list as build tools write it, or ValueError says what is wrong with it.
+        """Read a list as build tools write it, or ImproperlyConfigured says what is wrong with it.
 
         Either `{"id": "text"}` (GraphQL Code Generator, Relay), or Apollo's manifest:
         https://www.apollographql.com/docs/react/data/persisted-queries
@@ -27,11 +31,12 @@ class TrustedDocuments:
         try:
             content = json.loads(path.read_bytes())
         except (OSError, ValueError) as error:
-            raise ValueError(f"{path} cannot be read as JSON: {error}") from None
+            message = f"TRUSTED_DOCUMENTS: {path} cannot be read as JSON: {error}"
+            raise ImproperlyConfigured(message) from None
         documents = _documents(content)
         if documents is None:
             message = f'{path} must be an object {{"id": "document"}}, or a manifest of Apollo.'
-            raise ValueError(message)
+            raise ImproperlyConfigured(f"TRUSTED_DOCUMENTS: {message}")
         return cls(documents)
 
     def text(self, document_id: str | None, query: str | None) -> str:
@@ -56,8 +61,4 @@ def _documents(content: Any) -> dict[str, str] | None:
             content = {each["id"]: each["body"] for each in content["operations"]}
         except (KeyError, TypeError):
             return None
-    if not all(isinstance(text, str) for text in content.values()):
-        return None
-    # A text is known by its digest too, which is the id that some clients make of it.
-    digests = {hashlib.sha256(text.encode()).hexdigest(): text for text in content.values()}
-    return {**digests, **content}
+    return content if all(isinstance(text, str) for text in content.values()) else None

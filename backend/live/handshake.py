@@ -44,12 +44,6 @@ def base_url(scope: Scope) -> str:
     return configured or f"{_SCHEMES[scope['scheme']]}://{_text(scope, b'host')}"
 
 
-def address(scope: Scope) -> str:
-    """From where the client comes."""
-    client = scope.get("client")
-    return str(client[0]) if client else ""
-
-
 def sign_in(scope: Scope, authorization: str | None, act_as: str | None) -> Viewer | None:
     """The viewer by the `Authorization` of connection_init, of the handshake, or by the session.
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Never, Protocol, TypeVar
 
 from django.db import InterfaceError, OperationalError, close_old_connections
+from structlog.contextvars import bound_contextvars
 
 from backend.door.encoding import encode
 from backend.door.errors import error_response, mask
@@ -162,6 +163,11 @@ def _answer(rows: Rows, questions: list[Question]) -> list[_Found]:
 
 
 def _answer_one(watch: Watch, question: Any, rows: Rows) -> Look | Unavailable:
+    with bound_contextvars(**watch.bound):
+        return _look_at(watch, question, rows)
+
+
+def _look_at(watch: Watch, question: Any, rows: Rows) -> Look | Unavailable:
     try:
         news = watch.feed.answer(question, rows, watch.viewer)
         payloads: list[str] = []

@@ -13,6 +13,7 @@ from backend.door.execute import Door
 from backend.front.pool import Pool
 from backend.live import hub as hubs
 from backend.live.hub import Hub
+from backend.live.seats import Seats
 from schema.build import schema
 from tasks import broker, notifier
 from tests.backend.live.wire import Wire
@@ -100,12 +101,19 @@ def token(viewer: Viewer) -> str:
 
 
 @pytest.fixture
-async def connect(door: Door, hub: Hub, pool: Pool) -> AsyncIterator[Callable[..., Wire]]:
+def seats() -> Seats:
+    return Seats(per_user=100)
+
+
+@pytest.fixture
+async def connect(
+    door: Door, hub: Hub, pool: Pool, seats: Seats
+) -> AsyncIterator[Callable[..., Wire]]:
     """`connect(origin=..., ...)`: a client's end of a new WebSocket, not yet greeted."""
     from backend.live.websocket import Sockets
 
     wires: list[Wire] = []
-    sockets = Sockets(door, hub, pool.run)
+    sockets = Sockets(door, hub, pool.run, seats)
 
     def connect(**options: Any) -> Wire:
         wire = Wire(sockets.serve, **options)
