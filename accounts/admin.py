@@ -86,6 +86,7 @@ class NewTokenForm(TokenForm):
 
     maker: ClassVar[User]
 
+    username = forms.CharField(label="User name", help_text="Of the user who is then signed in.")
     scopes = forms.MultipleChoiceField(
         choices=[(word, word) for word in (*SCOPES, *SPECIAL)],
         widget=forms.CheckboxSelectMultiple,
@@ -97,7 +98,16 @@ class NewTokenForm(TokenForm):
 
     class Meta:
         model = ApiToken
-        fields = ("user", "name", "expires_at")
+        fields = ("name", "expires_at")
+
+    def clean_username(self) -> User:
+        user = User.objects.filter(username=self.cleaned_data["username"]).first()
+        if user is None:
+            raise forms.ValidationError("There is no such user.")
+        is_other_staff = (user.is_staff or user.is_superuser) and user != self.maker
+        if is_other_staff and not self.maker.is_superuser:
+            raise forms.ValidationError("Only a superuser makes tokens of other staff.")
+        return user
 
     def clean_tasks(self) -> list[str]:
         scopes = [f"{TASKS_START}:{name}" for name in self.cleaned_data["tasks"].split()]
@@ -113,15 +123,11 @@ class NewTokenForm(TokenForm):
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
-        given["scopes"] = [*given.get("scopes", ()), *given.get("tasks", ())]
-        if not self.errors and not given["scopes"]:
+        scopes = given["scopes"] = [*given.get("scopes", ()), *given.get("tasks", ())]
+        if not self.errors and not scopes:
             self.add_error("scopes", "A token without scopes opens nothing: choose some.")
-        user = given.get("user")
-        if not self.maker.is_superuser:
-            if set(given["scopes"]) & set(SPECIAL):
-                self.add_error("scopes", f"Only a superuser gives {' and '.join(SPECIAL)}.")
-            if user is not None and user != self.maker and (user.is_staff or user.is_superuser):
-                self.add_error("user", "Only a superuser makes tokens of other staff.")
+        if set(scopes) & set(SPECIAL) and not self.maker.is_superuser:
+            self.add_error("scopes", f"Only a superuser gives {' and '.join(SPECIAL)}.")
         return given
 
 
@@ -136,13 +142,12 @@ class ApiTokenAdmin(BoundedAdmin):
     ordering = ("-id",)
     search_fields = ("prefix",)
     search_help_text = f"A user name, or a token's first {PREFIX_LENGTH} letters: never all of it."
-    autocomplete_fields = ("user",)
     actions = ("revoke",)
     form = NewTokenForm
 
     def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> tuple[str, ...]:
         if obj is None:
-            return ("user", "name", "scopes", "tasks", "expires_at")
+            return ("username", "name", "scopes", "tasks", "expires_at")
         return ("id", *self.list_display)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -176,6 +181,7 @@ class ApiTokenAdmin(BoundedAdmin):
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
         given = form.cleaned_data
+        obj.user = given["username"]
         made = tokens.create_token(
             obj.user_id, given["scopes"], name=obj.name, expires_at=obj.expires_at
         )

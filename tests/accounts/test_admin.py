@@ -45,7 +45,7 @@ def staff(*permissions: str) -> Client:
 
 
 def made_with(client: Client, owner: User, **data: object) -> tuple[int, str]:
-    given = {"user": str(owner.pk), "name": "ci", "scopes": [RUNS_READ], **data}
+    given = {"username": owner.username, "name": "ci", "scopes": [RUNS_READ], **data}
     answer = client.post(f"{TOKENS}add/", given)
     return answer.status_code, answer.content.decode()
 
@@ -81,7 +81,7 @@ def test_a_made_token_is_shown_once_and_kept_nowhere(
 
 
 def test_the_page_with_a_token_is_cached_nowhere(root: Client, ada: User) -> None:
-    given = {"user": str(ada.pk), "scopes": [RUNS_READ]}
+    given = {"username": "ada", "scopes": [RUNS_READ]}
     answer = root.post(f"{TOKENS}add/", given)
     assert "no-store" in answer.headers["Cache-Control"]
     assert not list(get_messages(answer.wsgi_request))
@@ -94,8 +94,8 @@ def test_what_is_wrong_makes_no_token(root: Client, ada: User) -> None:
         {"scopes": ["x"]},
         {"tasks": "Bad-Name"},
         {"name": "x" * 101},
-        {"user": "x"},
-        {"user": ""},
+        {"username": "nobody"},
+        {"username": ""},
         past,
         {"expires_at_0": "x", "expires_at_1": "y"},
     ]
