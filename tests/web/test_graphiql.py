@@ -37,12 +37,16 @@ def make(target: str) -> tuple[bool, str]:
     return done.returncode == 0, (done.stdout + done.stderr).strip()
 
 
-@pytest.fixture(scope="module")
-def chromium() -> str:
+def find_chromium() -> str:
     found = [find(name, ()) for name in BROWSERS]
     found += [find(name, MAC) for name in ("Google Chrome", "Chromium")]
     program = next(filter(None, found), None)
     return program or absent("Chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    return find_chromium()
 
 
 @pytest.fixture(scope="module")
