@@ -190,7 +190,8 @@ class Bird:
         )
         self._service.manage(*names)
         form = {"username": CANARY, "password": CANARY, "next": f"/{CANARY}"}
-        assert self._http.post("/admin/login/", data=form).status_code == 403
+        for origin in ({}, {"Origin": f"https://{CANARY}.example"}):
+            assert self._http.post("/admin/login/", data=form, headers=origin).status_code == 403
         headers = {"User-Agent": CANARY}
         with httpx.Client(base_url=self._service.url, headers=headers) as browser:
 
