@@ -49,7 +49,6 @@ def configuration(
         "django": libraries,
         "django.request": "ERROR",  # a client's 4xx is the client's business
         "django.security": "CRITICAL",  # so are its Host header, its Origin, its forms
-        "uvicorn": libraries,
         "uvicorn.error": libraries,  # uvicorn asks this logger for the level itself
         "downbeat.websocket": "WARNING",  # uvicorn tells of each one that comes
         "celery.worker.strategy": "WARNING",
@@ -62,7 +61,10 @@ def configuration(
         "formatters": {"line": formatter},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": libraries},
-        "loggers": {name: {"level": level} for name, level in levels.items()},
+        "loggers": {
+            **{name: {"level": level} for name, level in levels.items()},
+            "uvicorn.access": {"propagate": False},  # it would tell the signatures of uploads
+        },
     }
 
 
