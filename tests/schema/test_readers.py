@@ -5,9 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.viewer import ADMIN, SCOPES, Viewer
 from tasks.models import File, Run
+from tasks.registry import REGISTRY
 from tests.schema.asking import Ask, gid, start, upload, work
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -98,3 +100,65 @@ def test_nobody_else_does(viewer: Viewer, make_viewer: Callable[..., Viewer], as
     }  # fmt: skip
     answer: Any = ask(CANCEL, stranger, id=gid(run))["data"]["cancelRun"]
     assert answer["errors"] == [{"code": "NOT_FOUND"}]
+
+
+@pytest.fixture
+def ruled(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """Gives count_words this rule for the length of a test."""
+
+    def rule(permission: Any) -> None:
+        task = REGISTRY["count_words"]
+        options = task.options.model_copy(update={"permission": permission})
+        monkeypatch.setitem(REGISTRY._tasks, "count_words", replace(task, options=options))
+
+    return rule
+
+
+MAY = """query($id: ID!) {
+  task(name: "count_words") { viewerCanStart } run(id: $id) { viewerCanRerun } }"""
+
+
+def may(ask: Ask, viewer: Viewer, run: Run) -> tuple[bool, bool]:
+    data = ask(MAY, viewer, id=gid(run))["data"]
+    return data["task"]["viewerCanStart"], data["run"]["viewerCanRerun"]
+
+
+def test_an_app_is_told_what_the_rule_says(
+    viewer: Viewer, ask: Ask, ruled: Callable[[Any], None]
+) -> None:
+    run = start(viewer)
+    work(run)
+    assert may(ask, viewer, run) == (True, True)
+    ruled("staff")
+    assert may(ask, viewer, run) == (False, False)
+    assert may(ask, replace(viewer, is_staff=True), run) == (True, True)
+    ruled(lambda _viewer, given: given is None or given.text == "other")
+    assert may(ask, viewer, run) == (True, False)
+    assert ask(RERUN, viewer, id=gid(run))["data"]["rerun"]["errors"] == [{"code": "FORBIDDEN"}]
+    ruled(lambda _viewer, given: given is None or given.text == "one two")
+    assert may(ask, viewer, run) == (True, True)
+    assert ask(RERUN, viewer, id=gid(run))["data"]["rerun"]["errors"] == []
+
+
+def test_a_token_for_one_task_is_told_so(viewer: Viewer, ask: Ask) -> None:
+    one = replace(viewer, scopes=frozenset({"tasks:start:count_words"}))
+    tasks = ask("{ tasks { name viewerCanStart } }", one)["data"]["tasks"]
+    assert [task["name"] for task in tasks if task["viewerCanStart"]] == ["count_words"]
+    assert len(tasks) > 1
+
+
+def test_the_rules_of_many_tasks_and_runs_ask_no_more_queries(
+    viewer: Viewer,
+    ask: Ask,
+    ruled: Callable[[Any], None],
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    for text in "abcd":
+        work(start(viewer, text))
+    ruled("group:nobody")
+    with django_assert_num_queries(3):  # the runs, the user, the groups
+        ask("{ runs { nodes { viewerCanRerun task { viewerCanStart } } } }", viewer)
+    ruled(lambda _viewer, given: given is None or given.text > "b")
+    with django_assert_num_queries(2):  # the runs, all inputs
+        data = ask("{ runs { nodes { viewerCanRerun } } }", viewer)["data"]
+    assert [run["viewerCanRerun"] for run in data["runs"]["nodes"]] == [True, True, False, False]
