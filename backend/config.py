@@ -180,6 +180,14 @@ class Config(BaseSettings):
     upload_seconds: int = Field(
         3_600, ge=1, description="Seconds in which an upload must be complete."
     )
+    open_uploads: int = Field(
+        100, ge=1, description="Uploads of one owner that may be promised and not complete at once."
+    )
+    stored_bytes: int = Field(
+        10 * 2**30,
+        ge=0,
+        description="Bytes of files that one owner may have, promised uploads included.",
+    )
     web_threads: int = Field(4, ge=1, description="Threads that run Django in one web process.")
     web_queue: int = Field(
         64, ge=0, description="Requests that may wait for a thread; one more is answered 503."

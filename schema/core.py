@@ -121,7 +121,11 @@ class File(DjangoObjectType):
         fields = ()
 
     name = graphene.String(required=True, description="Its name, without a folder.")
-    content_type = graphene.String(required=True, description="Its media type, as was said.")
+    content_type = graphene.String(
+        required=True,
+        description="Its media type, as was said; an upload whose first bytes contradict it is "
+        "refused.",
+    )
     size = BigInt(required=True, description="Bytes.")
     sha256 = graphene.String(description="Its digest in hexadecimal; null until known.")
     is_ready = graphene.Boolean(required=True, description="Whether its bytes are stored.")

@@ -59,6 +59,12 @@ class Limits(graphene.ObjectType):
     )
     request_size = BigInt(required=True, description="Bytes of a request's body.")
     upload_size = BigInt(required=True, description="Bytes of an uploaded file.")
+    open_uploads = graphene.Int(
+        required=True, description="Uploads of one owner promised and not complete at once."
+    )
+    stored_bytes = BigInt(
+        required=True, description="Bytes of one owner's files, promised uploads included."
+    )
     depth = graphene.Int(required=True, description="Fields within fields.")
     fields = graphene.Int(required=True, description="Fields, fragments written out.")
     aliases = graphene.Int(required=True, description="Aliases.")
@@ -162,6 +168,8 @@ class Query(graphene.ObjectType):
             queued_runs=settings.QUEUED_RUNS,
             request_size=settings.REQUEST_SIZE,
             upload_size=settings.UPLOAD_SIZE,
+            open_uploads=settings.OPEN_UPLOADS,
+            stored_bytes=settings.STORED_BYTES,
             depth=limits.DEPTH,
             fields=limits.FIELDS,
             aliases=limits.ALIASES,

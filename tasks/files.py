@@ -15,13 +15,14 @@ from django.conf import settings
 from django.core import signing
 from django.core.files.base import File as Content
 from django.core.files.storage import default_storage
+from django.db import transaction
 from django.db.models import DateTimeField, Q, Value
 from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils import timezone
 
 from accounts.keys import uuid7
 from accounts.viewer import Viewer
-from tasks import context
+from tasks import context, quotas, sniffing
 from tasks.exceptions import Problem, RefusalCode, Refused
 from tasks.models import File
 from tasks.shapes import Shape, leaves
@@ -56,15 +57,19 @@ def create_upload(
     problems = list(_upload_problems(name, size, content_type, sha256))
     if problems:
         raise Refused(problems)
-    return File.objects.create(
-        id=uuid7(),
-        owner_id=viewer.user_id,
-        name=name,
-        size=size,
-        content_type=content_type.lower(),
-        sha256=sha256 and sha256.lower(),
-        upload_until=timezone.now() + timedelta(seconds=settings.UPLOAD_SECONDS),
-    )
+    with transaction.atomic():
+        quotas.lock(viewer.user_id)
+        if problems := list(quotas.problems_of_upload(viewer.user_id, size)):
+            raise Refused(problems)
+        return File.objects.create(
+            id=uuid7(),
+            owner_id=viewer.user_id,
+            name=name,
+            size=size,
+            content_type=content_type.lower(),
+            sha256=sha256 and sha256.lower(),
+            upload_until=timezone.now() + timedelta(seconds=settings.UPLOAD_SECONDS),
+        )
 
 
 def _upload_problems(
@@ -126,7 +131,19 @@ def complete_upload(file_id: str, signature: str, staged: StagedUpload | None) -
         message = f"The bytes have the SHA-256 digest {staged.sha256}, not the one promised."
         raise _refused(message, RefusalCode.UPLOAD_MISMATCH)
     if not file.is_ready:
+        _check_type(file, staged)
         _store(file, staged)
+
+
+def _check_type(file: File, staged: StagedUpload) -> None:
+    with staged.path.open("rb") as stream:
+        seen = sniffing.contradiction(file.content_type, stream.read(sniffing.HEAD))
+    if seen is not None:
+        message = (
+            f"The bytes are {seen}, not {file.content_type} as promised: nothing stored. Send the "
+            "right file, or ask for another upload with its contentType."
+        )
+        raise _refused(message, RefusalCode.UPLOAD_MISMATCH)
 
 
 def _store(file: File, staged: StagedUpload) -> None:
