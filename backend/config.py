@@ -272,7 +272,7 @@ class Config(BaseSettings):
         if len(bytes(path)) <= SOCKET_PATH_BYTES and quote(str(path)) == str(path):
             return path
         name = hashlib.sha256(f"{os.getuid()} {self.home}".encode()).hexdigest()[:12]
-        return Path("/tmp") / f"downbeat-{name}" / "redis.sock"  # noqa: S108 - the owner is checked
+        return Path("/tmp") / f"downbeat-{name}" / "redis.sock"  # nosec B108 # noqa: S108 - the owner is checked
 
     @property
     def redis(self) -> str:
