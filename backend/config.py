@@ -55,7 +55,10 @@ class Config(BaseSettings):
         None,
         description="Scheme and host that clients see, for URLs of files; empty: the request's.",
     )
-    debug: bool = Field(False, description="Development: Django's debug pages. Never in public.")
+    debug: bool = Field(
+        False,
+        description="Development: debug pages, exceptions' messages in logs. Never in public.",
+    )
     secret_key: str | None = Field(
         None,
         description="Signs URLs of files and sessions; empty: made once and kept in DOWNBEAT_HOME.",
@@ -130,7 +133,7 @@ class Config(BaseSettings):
         30, ge=0, description="Days that final runs and unused uploads are kept; 0: for ever."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="The least severe line that is logged."
+        "INFO", description="The least severe line that is logged; of libraries INFO at least."
     )
     log_format: Literal["json", "text"] | None = Field(
         None, description="json, text; empty: json with a PostgreSQL server, else text."
