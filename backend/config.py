@@ -69,7 +69,10 @@ class Config(BaseSettings):
         None,
         description="Scheme and host that clients see, for URLs of files; empty: the request's.",
     )
-    debug: bool = Field(False, description="Development: Django's debug pages. Never in public.")
+    debug: bool = Field(
+        False,
+        description="Development: debug pages, exceptions' messages in logs. Never in public.",
+    )
     secret_key: str | None = Field(
         None,
         description="Signs URLs of files and sessions; empty: made once and kept in DOWNBEAT_HOME.",
@@ -216,7 +219,7 @@ class Config(BaseSettings):
         30, ge=0, description="Days that final runs and unused uploads are kept; 0: for ever."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="The least severe line that is logged."
+        "INFO", description="The least severe line that is logged; of libraries INFO at least."
     )
     log_format: Literal["json", "text"] | None = Field(
         None, description="json, text; empty: json with a PostgreSQL server, else text."
@@ -442,7 +445,7 @@ class Config(BaseSettings):
         if len(bytes(path)) <= SOCKET_PATH_BYTES and quote(str(path)) == str(path):
             return path
         name = hashlib.sha256(f"{os.getuid()} {self.home}".encode()).hexdigest()[:12]
-        return Path("/tmp") / f"downbeat-{name}" / "redis.sock"  # noqa: S108 - the owner is checked
+        return Path("/tmp") / f"downbeat-{name}" / "redis.sock"  # nosec B108 # noqa: S108 - the owner is checked
 
     @property
     def redis(self) -> str:

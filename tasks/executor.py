@@ -58,7 +58,7 @@ def _perform(
         log.info("%s: nothing to do for this knock", run_id)
         return None
     BOARD.claim()
-    assert run.token is not None  # noqa: S101 - a claimed run has one
+    assert run.token is not None  # nosec B101 # noqa: S101 - a claimed run has one
     hold, began = Hold(run.pk, run.attempt, run.token), time.monotonic()
     with traces.of_run(run.pk, run.attempt):
         with LiveRun(hold, task, end_process, place) as live:
@@ -128,7 +128,7 @@ def _raised(task: Task, run: Run, error: BaseException) -> Ending:
 def _backoff(task: Task, run: Run) -> float:
     """Seconds before the next attempt: doubling, give or take a quarter, so that many part ways."""
     delay = min(task.options.backoff * 2.0**run.failures, BACKOFF_MOST)
-    return delay * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+    return delay * random.uniform(0.75, 1.25)  # nosec B311 # noqa: S311 - no secret
 
 
 def _call(task: Task, run: Run, live: LiveRun) -> Ending:

@@ -12,6 +12,7 @@ from structlog.contextvars import get_contextvars
 
 from backend.front import body
 from backend.front.app import Front
+from backend.front.guards import GUARDS
 from backend.front.pool import Pool
 from tests.backend.front.conftest import REQUEST_SIZE, MakeFront
 from tests.backend.front.exchange import DISCONNECT, SILENCE, Exchange
@@ -126,7 +127,8 @@ async def test_an_answer_without_a_body_says_nothing_of_one(
         return []
 
     exchange = await Exchange().run(make_front(empty))
-    assert exchange.headers == {"etag": '"1"'}
+    guards = {name.decode() for name, _ in GUARDS}
+    assert exchange.headers.keys() - guards == {"etag"}
 
 
 async def test_the_response_is_closed_in_the_thread_that_made_it(make_front: MakeFront) -> None:
