@@ -144,7 +144,7 @@ def _create_api_token(root: Any, info: Any, input: Any) -> dict[str, Any]:
     )
     if problems:
         errors = [user_error(problem) for problem in problems]
-        return {"api_token": None, "token": None, "errors": errors}
+        return {"api_token": None, "errors": errors}
     made = tokens.create_token(
         viewer.user_id,
         list(dict.fromkeys(input["scopes"])),
@@ -235,7 +235,7 @@ def _create_watch_token(root: Any, info: Any, id: str, seconds: int) -> dict[str
 
 
 def _no_watch_token(error: UserError) -> dict[str, Any]:
-    return {"token": None, "expires_at": None, "errors": [error]}
+    return {"expires_at": None, "errors": [error]}
 
 
 def _id(description: str) -> graphene.Argument:
