@@ -41,6 +41,15 @@ class StagedUpload:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Allowance:
+    """What a signature lets in: `size` bytes for this owner, until then (seconds since 1970)."""
+
+    size: int
+    until: int
+    owner: str
+
+
 class _Movable(Content):  # type: ignore[type-arg]
     """A staged file that a local storage takes over by renaming it."""
 
@@ -92,22 +101,22 @@ def _upload_problems(
 def upload_signature(file: File) -> str:
     """Lets whoever has it upload this file's bytes, until `upload_until`."""
     until = int(file.upload_until.timestamp())
-    return signing.dumps([str(file.id), file.size, until], salt=_SALT)
+    return signing.dumps([str(file.id), file.size, until, str(file.owner_id)], salt=_SALT)
 
 
-def _signed(file_id: str, signature: str) -> tuple[int, int] | None:
-    """The size and the deadline that the signature states for this file; None when it is false."""
+def _signed(file_id: str, signature: str) -> Allowance | None:
+    """What the signature states for this file; None when it is false."""
     try:
-        signed_id, size, until = signing.loads(signature, salt=_SALT)
+        signed_id, *stated = signing.loads(signature, salt=_SALT)
+        return Allowance(*stated) if signed_id == file_id else None
     except (signing.BadSignature, ValueError, TypeError):
         return None
-    return (size, until) if signed_id == file_id else None
 
 
-def upload_allowance(file_id: str, signature: str) -> int | None:
-    """How many bytes this signature still lets in; None when it is false or too late. No query."""
+def upload_allowance(file_id: str, signature: str) -> Allowance | None:
+    """What this signature still lets in; None when it is false or too late. No query."""
     signed = _signed(file_id, signature)
-    return None if signed is None or signed[1] < timezone.now().timestamp() else signed[0]
+    return None if signed is None or signed.until < timezone.now().timestamp() else signed
 
 
 def complete_upload(file_id: str, signature: str, staged: StagedUpload | None) -> None:
@@ -118,7 +127,7 @@ def complete_upload(file_id: str, signature: str, staged: StagedUpload | None) -
     signed = _signed(file_id, signature)
     if signed is None:
         raise _refused("This upload URL is not signed by us.", RefusalCode.FORBIDDEN)
-    if signed[1] < timezone.now().timestamp():
+    if signed.until < timezone.now().timestamp():
         message = "This upload URL has expired: ask for a new one with createUpload."
         raise _refused(message, RefusalCode.UPLOAD_EXPIRED)
     file = File.objects.filter(pk=UUID(file_id)).first()

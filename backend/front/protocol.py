@@ -11,16 +11,19 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from backend.front.asgi import HANG_UP
 
 HEAD_BYTES = 65_536  # httptools has no limit of its own; the front refuses more than HEADER_BYTES
+FRAMING = 16  # bytes around each byte of a body sent in chunks, beyond HEAD_BYTES: one needs 5
 HEAD_SECONDS = 20.0
 
 
 class BoundedHttp(HttpToolsProtocol):
     """Hangs up on a client whose request line and headers are endless, or never come.
 
-    Nor does it read on after a request that asks for another protocol.
+    So it does where there is no end of what may stand around a body sent in chunks: uvicorn keeps
+    the trailers, and never asks for them. Nor is anything read after a request that asks for
+    another protocol.
     """
 
-    _head_bytes = 0
+    _overhead = 0  # bytes of this request that are no body
     _deadline: asyncio.TimerHandle | None = None
     _is_deaf = False
 
@@ -40,12 +43,15 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
             return
-        if self._deadline is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES + len(data):  # what came before was too much already
-                self.transport.abort()
-                return
+        self._overhead += len(data)
+        if self._overhead > HEAD_BYTES + len(data):  # what came before was too much already
+            self.transport.abort()
+            return
         super().data_received(data)
+
+    def on_body(self, body: bytes) -> None:
+        self._overhead = max(0, self._overhead - (FRAMING + 1) * len(body))
+        super().on_body(body)
 
     def on_message_begin(self) -> None:
         if self._deadline is None:  # the first one's time began with the connection
@@ -69,7 +75,7 @@ class BoundedHttp(HttpToolsProtocol):
         self.cycle.keep_alive = False
 
     def _expect_head(self) -> None:
-        self._head_bytes = 0
+        self._overhead = 0
         self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
     def _head_came(self) -> None:

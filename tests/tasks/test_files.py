@@ -20,7 +20,7 @@ from pytest_django import Settings
 from accounts.viewer import RUNS_READ, Viewer
 from tasks import files
 from tasks.exceptions import Refused
-from tasks.files import StagedUpload
+from tasks.files import Allowance, StagedUpload
 from tasks.models import File
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -143,7 +143,9 @@ def test_only_the_beginning_of_a_file_tells_its_type(
 
 def test_a_signature_is_for_one_file(viewer: Viewer, stage: Callable[..., StagedUpload]) -> None:
     one, other = promise(viewer), promise(viewer)
-    assert files.upload_allowance(str(one.pk), files.upload_signature(one)) == len(BYTES)
+    until = int(one.upload_until.timestamp())
+    allowance = Allowance(len(BYTES), until, str(viewer.user_id))
+    assert files.upload_allowance(str(one.pk), files.upload_signature(one)) == allowance
     assert files.upload_allowance(str(other.pk), files.upload_signature(one)) is None
     with pytest.raises(Refused) as refused:
         files.complete_upload(str(other.pk), files.upload_signature(one), stage())

@@ -2,12 +2,26 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from backend.front.app import Front
 
 DISCONNECT = object()
 SILENCE = object()
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A chunk that comes after a while, and another one after it."""
+
+    content: bytes
+    seconds: float
+
+
+def drops(content: bytes, *, every: float) -> list[Any]:
+    """A body that drips for ever."""
+    return [Drop(content, every)] * 100_000
 
 
 class Exchange:
@@ -51,6 +65,9 @@ class Exchange:
         chunk = self._chunks[0]
         if chunk is SILENCE:
             await asyncio.Event().wait()
+        if isinstance(chunk, Drop):
+            await asyncio.sleep(chunk.seconds)
+            chunk = chunk.content
         self._chunks.pop(0)
         self.log.append("receive")
         if chunk is DISCONNECT:

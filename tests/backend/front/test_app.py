@@ -102,6 +102,38 @@ async def test_a_body_that_stops_coming_is_answered_with_408(
     assert (exchange.status, error_code(exchange)) == (408, "BAD_REQUEST")
 
 
+async def test_large_bodies_on_their_way_are_few_and_small_ones_pass(
+    make_front: MakeFront, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body, "LARGE_BODIES", 2)
+    monkeypatch.setattr(body, "SMALL", 500)
+    front = make_front(echo)
+    large: list[Any] = [b"x" * 501, SILENCE]
+    held = [asyncio.create_task(Exchange(chunks=large).run(front)) for _ in range(2)]
+    await asyncio.sleep(0)
+    refused = await Exchange(chunks=[b"x" * 501, b"y"]).run(front)
+    assert (refused.status, error_code(refused)) == (503, "UNAVAILABLE")
+    assert refused.headers["retry-after"] == "1"
+    for chunks in ([b"x" * 500, b""], [b"x" * 900]):  # small, or here already
+        assert (await Exchange(chunks=chunks).run(front)).status == 200
+    for task in held:
+        task.cancel()
+    await asyncio.gather(*held, return_exceptions=True)
+    assert (await Exchange(chunks=[b"x" * 501, b"y"]).run(front)).status == 200
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", "x"])
+async def test_a_packed_body_is_refused_unread(make_front: MakeFront, encoding: str) -> None:
+    for path in ("/graphql", "/uploads/x"):
+        exchange = Exchange("PUT", path, headers={"Content-Encoding": encoding}, chunks=[b"x", b""])
+        await exchange.run(make_front(never))
+        assert exchange.status == 415
+        assert b"without Content-Encoding" in exchange.body
+        assert exchange.log[0] == "send"
+    plain = Exchange(headers={"Content-Encoding": "Identity"}, chunks=[b"x"])
+    assert (await plain.run(make_front(echo))).status == 200
+
+
 async def test_a_client_gone_before_its_body_ends_gets_no_answer(make_front: MakeFront) -> None:
     exchange = await Exchange(chunks=[b"x", DISCONNECT]).run(make_front(never))
     assert exchange.sent == []
