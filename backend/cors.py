@@ -28,8 +28,9 @@ def admin_apart(get_response: GetResponse) -> GetResponse:
 
     def respond(request: HttpRequest) -> HttpResponseBase:
         origin = request.headers.get("origin")
-        own = (settings.PUBLIC_URL, f"{request.scheme}://{request.get_host()}")
-        if origin is None or origin in own or not request.path_info.startswith("/admin/"):
+        if origin is None or not request.path_info.startswith("/admin/"):
+            return get_response(request)
+        if origin in (settings.PUBLIC_URL, f"{request.scheme}://{request.get_host()}"):
             return get_response(request)
         return csrf_failure(request, f"{origin} is another origin.")
 
