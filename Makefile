@@ -14,8 +14,8 @@ WEB_SOURCES = web/graphiql.html web/vite.config.ts web/tsconfig.json $(wildcard 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up demo web node test clients clients-installed check lint types contracts migrations sdl \
-  format schema settings pins clean
+.PHONY: help up demo web node test hostile clients clients-installed check lint types contracts migrations \
+  sdl audit format schema settings pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,18 +33,22 @@ web: web/dist/.built ## build GraphiQL, the page at /graphql; a running service 
 test: .venv/.dev ## run the tests; TESTS=path/to/test_file.py runs some
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup $(TESTS)
 
+hostile: .venv/.dev ## send every hostile request, print the table, and write docs/hostile.md
+	@$(BIN)/python -m pytest --no-header --quiet tests/hostile --hostile-page
+
 clients: .venv/.dev clients-installed ## watch runs with every client library, and print the table
 	@$(BIN)/python -m pytest --no-header tests/clients
 
 check: lint types contracts migrations sdl test ## run the tests and all other checks
 
-lint: .venv/.dev ## check the format and the style
+lint: .venv/.dev ## check the format, the style, and for flaws that bandit knows
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
+	$(BIN)/python .ci/audit.py code
 	@$(call in_web,lint)
 
 types: .venv/.dev ## check the types
-	$(BIN)/mypy .
+	$(BIN)/mypy . .ci/audit.py
 	@$(call in_web,types)
 
 contracts: .venv/.dev ## check who imports whom
@@ -55,6 +59,9 @@ migrations: .venv/.dev ## check that no migration is missing
 
 sdl: .venv/.dev ## check that schema.graphql is up to date
 	$(MANAGE) schema --check
+
+audit: .venv/.dev ## ask for known flaws in our code and in all packages; needs the network
+	@$(BIN)/python .ci/audit.py
 
 format: .venv/.dev ## put the code in its format
 	$(BIN)/ruff check --quiet --fix-only .

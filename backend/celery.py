@@ -5,7 +5,7 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
 
-from celery import Celery
+from celery import Celery, signals
 from django.conf import settings
 from kombu import Queue
 
@@ -49,7 +49,6 @@ def _configuration() -> dict[str, Any]:
         "worker_max_tasks_per_child": 1_000,
         "worker_enable_remote_control": False,
         "worker_send_task_events": False,
-        "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "CELERY_DB_REUSE_MAX": 10_000,  # keep the child's database connection between runs
@@ -63,3 +62,8 @@ def _queue(name: str, is_amqp: bool) -> Queue:
 
 app = Celery("downbeat", set_as_current=True)
 app.config_from_object(_configuration())
+
+
+@signals.setup_logging.connect
+def _leave_logging_alone(**_: Any) -> None:
+    """Whoever listens to this signal has set logging up: Django's settings have."""

@@ -24,7 +24,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(application: str, host: str, port: int, *, grace: int, log_level: str) -> Server:
+def make_server(application: str, host: str, port: int, *, grace: int) -> Server:
     """A server for the application at this place (`module:name`), with our bounds."""
     options = uvicorn.Config(
         application,
@@ -38,9 +38,10 @@ def make_server(application: str, host: str, port: int, *, grace: int, log_level
         ws_per_message_deflate=False,  # it costs each socket memory, and small messages gain little
         limit_concurrency=_connections(),
         timeout_graceful_shutdown=grace,
-        proxy_headers=False,  # anybody can send them: PUBLIC_URL says what clients see
+        proxy_headers=False,  # anybody can send them: the front believes TRUSTED_PROXIES of them
+        server_header=False,  # what serves is nobody's business
         access_log=False,  # it would print the signatures of uploads
-        log_level=log_level,
+        log_config=None,  # Django's settings configure logging for all
     )
     return Server(options)
 
@@ -51,8 +52,7 @@ def main() -> None:
         "--grace", type=int, default=GRACE_SECONDS, help="seconds for open requests at the end"
     )
     grace, settings = parser.parse_args().grace, config.load()
-    application, log_level = "backend.asgi:application", settings.log_level.lower()
-    make_server(application, settings.host, settings.port, grace=grace, log_level=log_level).run()
+    make_server("backend.asgi:application", settings.host, settings.port, grace=grace).run()
 
 
 def _connections() -> int:

@@ -154,7 +154,7 @@ class Knocker:
         """The broker is away: hand this knock and all that wait to the conductor."""
         self._away_until = time.monotonic() + AWAY_SECONDS
         unpublished = [run_id, *self._unpublished()]
-        log.warning("%d knocks left to the conductor: %s", len(unpublished), type(error).__name__)
+        log.warning("%d knocks left to the conductor: %s", len(unpublished), error)
         self._leave(unpublished)
 
     def _unpublished(self) -> list[UUID]:

@@ -12,7 +12,7 @@ from functools import partial
 from django import db
 from django.conf import settings
 
-from tasks import broker, retention, runs
+from tasks import broker, retention, runs, traces
 from tasks.registry import REGISTRY
 from tasks.runs import BATCH
 from tasks.signs import Memory, Silence, Storm
@@ -44,7 +44,7 @@ class Conductor:
             try:
                 self.tick()
             except (db.OperationalError, db.InterfaceError) as error:
-                log.warning("The database does not answer: %s", type(error).__name__)
+                log.warning("The database does not answer: %s", error)
                 self._storm = Storm()
                 db.connection.close()
             except Exception:  # whatever it is, runs elsewhere wait for the next tick
@@ -68,7 +68,7 @@ class Conductor:
             raise
         except Exception as error:
             # The broker's clients raise many kinds; the rows stay due for the next tick.
-            log.warning("The broker takes no knocks: %s: %s", type(error).__name__, error)
+            log.warning("The broker takes no knocks: %s", error)
             self._broker_forgot = True
         self._prune()
 
@@ -113,5 +113,6 @@ class Conductor:
     def _recover(self) -> int:
         recovered = runs.recover()
         for run in recovered:
-            log.warning("%s: attempt %d was lost, now %s", run, run.attempt, run.status)
+            with traces.of_run(run.pk, run.attempt):
+                log.warning("%s: attempt %d was lost, now %s", run, run.attempt, run.status)
         return len(recovered)

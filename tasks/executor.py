@@ -15,8 +15,9 @@ from uuid import UUID
 from django.db import connection
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_json
+from structlog.contextvars import bound_contextvars
 
-from tasks import broker, context, files, runs
+from tasks import broker, context, files, runs, traces
 from tasks.board import BOARD
 from tasks.context import Context, Progress
 from tasks.exceptions import Canceled, Failure, Fenced, Released, Retry, TimeLimit
@@ -42,6 +43,13 @@ def perform(
 
     What it became; None when there was nothing to do, or it was fenced.
     """
+    with bound_contextvars(task=task.name, worker=worker):
+        return _perform(task, run_id, worker, end_process, place)
+
+
+def _perform(
+    task: Task, run_id: UUID, worker: str, end_process: Callable[[], None], place: int
+) -> Status | None:
     if BOARD.is_releasing:
         broker.make_due([run_id])  # for another worker
         return None
@@ -50,14 +58,15 @@ def perform(
         log.info("%s: nothing to do for this knock", run_id)
         return None
     BOARD.claim()
-    assert run.token is not None  # noqa: S101 - a claimed run has one
+    assert run.token is not None  # nosec B101 # noqa: S101 - a claimed run has one
     hold, began = Hold(run.pk, run.attempt, run.token), time.monotonic()
-    with LiveRun(hold, task, end_process, place) as live:
-        ending = _ending(task, run, live)
-        live.returned()
-        status = None if ending is None else _last_words(hold, ending, live)
-    seconds = time.monotonic() - began
-    log.info("%s attempt %d: %s in %.1f s", run, run.attempt, status or "fenced", seconds)
+    with traces.of_run(run.pk, run.attempt):
+        with LiveRun(hold, task, end_process, place) as live:
+            ending = _ending(task, run, live)
+            live.returned()
+            status = None if ending is None else _last_words(hold, ending, live)
+        seconds = time.monotonic() - began
+        log.info("%s attempt %d: %s in %.1f s", run, run.attempt, status or "fenced", seconds)
     if task.options.max_running is not None:
         _call_next(task)
     return status
@@ -119,7 +128,7 @@ def _raised(task: Task, run: Run, error: BaseException) -> Ending:
 def _backoff(task: Task, run: Run) -> float:
     """Seconds before the next attempt: doubling, give or take a quarter, so that many part ways."""
     delay = min(task.options.backoff * 2.0**run.failures, BACKOFF_MOST)
-    return delay * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+    return delay * random.uniform(0.75, 1.25)  # nosec B311 # noqa: S311 - no secret
 
 
 def _call(task: Task, run: Run, live: LiveRun) -> Ending:

@@ -21,7 +21,7 @@ from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils import timezone
 
 from accounts.keys import uuid7
-from accounts.viewer import TASKS_START, Viewer
+from accounts.viewer import Viewer
 from tasks import context, quotas, sniffing
 from tasks.exceptions import Problem, RefusalCode, Refused
 from tasks.models import File
@@ -61,7 +61,7 @@ def create_upload(
     viewer: Viewer, *, name: str, size: int, content_type: str, sha256: str | None
 ) -> File:
     """Promise an upload; `size` in bytes and `sha256` in hex are checked when it comes."""
-    if not viewer.may(TASKS_START):
+    if not viewer.may_start_some:
         raise Refused([Problem("This token may not start tasks.", RefusalCode.FORBIDDEN)])
     problems = list(_upload_problems(name, size, content_type, sha256))
     if problems:

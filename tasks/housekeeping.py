@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
 
-from tasks import runs
+from tasks import runs, traces
 from tasks.board import BOARD
 from tasks.models import Run, Worker
 from tasks.registry import REGISTRY
@@ -72,6 +72,7 @@ class Housekeeper:
             self._answering(self._show_life, "No sign of life")
             self._end_overdue()
             self._run_errands(settings.HEARTBEAT_SECONDS)
+        log.info("leaving: what runs may finish, and what does not is given back")
         self._answering(
             lambda: Worker.objects.filter(pk=self._row.pk).delete(),
             "The worker's row stays behind; it counts as dead when it is stale",
@@ -98,7 +99,7 @@ class Housekeeper:
             try:
                 act()
             except Exception as error:  # whatever it is, this thread is needed on
-                log.warning("%s: %s: %s", otherwise, type(error).__name__, error)
+                log.warning("%s: %s", otherwise, error)
             finally:
                 # Children are forked from this process: leave no connection open for them.
                 connection.close()
@@ -150,4 +151,5 @@ class Housekeeper:
     def _record(process: str, message: str) -> None:
         for hold in runs.holds_of(process):
             if (run := runs.lose(hold, message)) is not None:
-                log.warning("%s attempt %d was lost, now %s", run, run.attempt, run.status)
+                with traces.of_run(run.pk, run.attempt):
+                    log.warning("%s attempt %d was lost, now %s", run, run.attempt, run.status)

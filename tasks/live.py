@@ -1,6 +1,7 @@
 """The backing of a Context in a worker: a run that is held, and the thread that watches over it."""
 
 import contextlib
+import contextvars
 import json
 import logging
 import threading
@@ -69,7 +70,10 @@ class LiveRun:
         self._ending = threading.Lock()
         self._has_returned = False
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="heartbeat", daemon=True)
+        work = contextvars.copy_context()  # its log lines are about this run too
+        self._thread = threading.Thread(
+            target=work.run, args=(self._watch,), name="heartbeat", daemon=True
+        )
 
     def __enter__(self) -> "LiveRun":
         if (limit := self._task.options.time_limit) is not None:
@@ -191,7 +195,7 @@ class LiveRun:
                 self.flush()
         except Exception as error:
             # Whatever it is, the next one is tried: a lease that nobody recovered heals.
-            log.warning("%s: no heartbeat: %s", self.hold.run_id, type(error).__name__)
+            log.warning("%s: no heartbeat: %s", self.hold.run_id, error)
             connection.close()
             return False
         self._written = progress
@@ -254,7 +258,7 @@ def until_answered(ask: Callable[[], T]) -> T:
         try:
             return ask()
         except DATABASE_AWAY as error:
-            log.warning("The database does not answer (%s); trying again.", type(error).__name__)
+            log.warning("The database does not answer (%s); trying again.", error)
             connection.close()
             time.sleep(RETRY_SECONDS)
 

@@ -113,8 +113,7 @@ class Herald:
                 self._tell(words)
             except Exception as error:  # whatever it is, this thread must go on
                 if not is_away:
-                    name = type(error).__name__
-                    log.warning("Redis does not answer, so all is noticed later: %s", name)
+                    log.warning("Redis does not answer, so all is noticed later: %s", error)
                 is_away = True
                 time.sleep(AWAY_SECONDS)
             else:
@@ -158,7 +157,7 @@ def listen(hear: Callable[[], None], done: threading.Event) -> None:
                     if subscription.get_message(timeout=LISTEN_SECONDS) is not None:
                         hear()
         except (redis.RedisError, OSError) as error:
-            log.warning("No word of cancels for now: %s", type(error).__name__)
+            log.warning("No word of cancels for now: %s", error)
             done.wait(AWAY_SECONDS)
 
 
@@ -175,7 +174,7 @@ async def listen_for_changes(
             await _hear_changes(hear, is_listening)
         except (redis.RedisError, OSError) as error:
             is_listening(False)
-            log.debug("No word of changes for now: %s", type(error).__name__)
+            log.debug("No word of changes for now: %s", error)
             await asyncio.sleep(AWAY_SECONDS)
 
 

@@ -14,6 +14,7 @@ from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]
 from billiard.exceptions import WorkerLostError
 from billiard.process import active_children, current_process
 from celery import Celery, signals
+from celery.apps import worker as celery_worker
 from celery.worker import state
 from celery.worker.request import Request
 from django.conf import settings
@@ -43,6 +44,7 @@ def process_name(pid: int) -> str:
 
 def install(app: Celery, queues: Iterable[str]) -> Housekeeper:
     """Make every declared task known to this Celery app, and keep house for those it takes."""
+    celery_worker.safe_say = _say_nothing  # type: ignore[attr-defined]
     for task in REGISTRY.values():
         _register(app, task)
     taken = set(queues)
@@ -51,6 +53,10 @@ def install(app: Celery, queues: Iterable[str]) -> Housekeeper:
     RunRequest.house = house
     _follow(house)
     return house
+
+
+def _say_nothing(*_: object) -> None:
+    """In place of what Celery prints at a signal, beside the log: the housekeeper says it there."""
 
 
 def _register(app: Celery, task: Task) -> None:

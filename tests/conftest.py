@@ -1,7 +1,8 @@
 """What every suite shares: users and viewers, and the private servers of tests.stacks."""
 
+import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.db import connection, connections
 
 from accounts.models import User
 from accounts.viewer import SCOPES, Viewer
+from backend.logs import Formatter
 from tasks import guard
 from tasks.models import Run
 
@@ -51,6 +53,27 @@ def forge(db: None) -> Callable[..., None]:
             guard.install("default")
 
     return forge
+
+
+class _Keeper(logging.Handler):
+    """Keeps each line as the service would write it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(Formatter(as_json=True, debug=False))
+        self.lines: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(json.loads(self.format(record)))
+
+
+@pytest.fixture
+def log_lines() -> Iterator[list[dict[str, Any]]]:
+    """The lines of the log that come meanwhile, read from their JSON."""
+    keeper = _Keeper()
+    logging.getLogger().addHandler(keeper)
+    yield keeper.lines
+    logging.getLogger().removeHandler(keeper)
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
 """What a client may learn of an error: its code, or only a reference to the log."""
 
 import logging
-import secrets
 from enum import Enum
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from graphql import GraphQLError
 
+from backend import trace
 from schema.errors import Code
 
 MESSAGE_LENGTH = 1_000  # a name in a document may be as long as the document
@@ -19,16 +19,19 @@ class Fault(Enum):
     """Why nothing was executed."""
 
     REQUEST = "REQUEST"  # no readable GraphQL request, or one beyond the limits
+    RATE = "RATE"  # too many requests, or too costly ones, in a minute
     DOCUMENT = "DOCUMENT"  # the document or its variables do not fit the schema
 
 
 class RequestRefused(Exception):
     """The request is not executed; the errors are fit for the client's eyes."""
 
-    def __init__(self, fault: Fault, code: Code, *errors: GraphQLError | str) -> None:
+    def __init__(
+        self, fault: Fault, code: Code, *errors: GraphQLError | str, **extensions: Any
+    ) -> None:
         super().__init__(code)
         self.fault = fault
-        self.errors = [_formatted(_graphql_error(error), code) for error in errors]
+        self.errors = [_formatted(_graphql_error(error), code, **extensions) for error in errors]
 
 
 def _graphql_error(error: GraphQLError | str) -> GraphQLError:
@@ -74,9 +77,9 @@ def unavailable(error: Exception) -> str:
 
 
 def mask(error: BaseException) -> tuple[str, str]:
-    """Log the error under a new reference; the message for the client, and the reference."""
-    reference = secrets.token_hex(6)
-    logger.error("Reference %s", reference, exc_info=error)
+    """Log the error; the message for the client, and the reference: the trace id of its line."""
+    with trace.current() as reference:
+        logger.error("An operation failed by a mistake of ours.", exc_info=error)
     return f"Something went wrong on our side. Reference: {reference}.", reference
 
 

@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from structlog.contextvars import get_contextvars
+
 from accounts.viewer import Viewer
 from backend.door.errors import Fault
 from schema.context import RequestContext
@@ -42,6 +44,8 @@ class Watch(ABC):
         self.viewer: Viewer = context.signed_in
         """As the credential was last found."""
         self.feed = feed
+        self.bound = get_contextvars()
+        """What the log says of the request that asked, and so of each look for it."""
         self._base_url = context.base_url
         self._execute = execute
         self._tries = 0
@@ -90,7 +94,7 @@ class Wait(Watch):
     def outcome(self, item: Any) -> Outcome:
         fresh = {run_id: run for run_id, run in item.items() if run is not None}
         waits = self._waits.over(fresh)
-        return self._execute(RequestContext(self.viewer, self._base_url, waits))
+        return self._execute(RequestContext(self.viewer, self._base_url, waits=waits))
 
 
 Content = Outcome | Wait | Subscription

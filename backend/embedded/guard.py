@@ -37,7 +37,7 @@ def _become(command: list[str], lifeline: int, guard: int) -> None:
         if os.getppid() != guard:
             os._exit(1)
     try:
-        os.execvp(command[0], command)  # noqa: S606 - the supervisor's own commands
+        os.execvp(command[0], command)  # nosec B606 # noqa: S606 - the supervisor's own commands
     except OSError as error:
         os.write(2, f"{command[0]}: {error.strerror}\n".encode())
         os._exit(127)

@@ -2,7 +2,7 @@
 
 import os
 import signal
-import subprocess
+import subprocess  # nosec B404 # without a shell
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ class Process:
         self.name = name
         read, self._lifeline = os.pipe()
         try:
-            self._guard = subprocess.Popen(
+            self._guard = subprocess.Popen(  # nosec B603 # the commands are our own
                 [sys.executable, "-I", "-S", str(GUARD), str(read), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -42,7 +42,7 @@ class Process:
             )
         finally:
             os.close(read)
-        assert self._guard.stdout is not None  # noqa: S101 - it is a pipe, as asked above
+        assert self._guard.stdout is not None  # nosec B101 # noqa: S101 - it is a pipe, as asked above
         self._echo = threading.Thread(target=_echo, args=(name, self._guard.stdout, say))
         self._echo.daemon = True
         self._echo.start()

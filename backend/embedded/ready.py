@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 POLL_SECONDS = 0.2
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # nosec B104 # noqa: S104 - compared, not listened on
 
 
 def address(host: str) -> str:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from backend import config
 from backend.embedded import home, ready, redis_server
+from backend.embedded.process import Say
 from backend.embedded.supervisor import Part, Supervisor
+from backend.logs import as_json_line
 
 ROOT = Path(__file__).resolve().parents[2]
 MANAGE = (sys.executable, str(ROOT / "manage.py"))
@@ -33,13 +35,14 @@ def main() -> int:
 
 
 def _serve(settings: config.Config) -> int:
+    say = say_as_json if settings.logs_json else say_as_text
     supervisor = Supervisor(parts(settings), say, _environment(settings))
     supervisor.listen()
     say("downbeat", f"starting on {ready.base_url(settings.host, settings.port)}")
     if code := supervisor.first("migrate", (*MANAGE, "migrate", "--verbosity", "0")):
         say("downbeat", "the service cannot start: see the lines above")
         return code
-    threading.Thread(target=_announce, args=(settings, supervisor), daemon=True).start()
+    threading.Thread(target=_announce, args=(settings, supervisor, say), daemon=True).start()
     supervisor.run()
     return 0
 
@@ -81,13 +84,23 @@ def private_environment(folder: Path, port: int) -> dict[str, str]:
     return {**kept, **own}
 
 
-def say(name: str, line: str) -> None:
+def say_as_text(name: str, line: str) -> None:
     """One line of output, after the name of who said it."""
+    _print(f"{name:<9} | {line}")
+
+
+def say_as_json(name: str, line: str) -> None:
+    """One line of output as a JSON object, which a line of the log is already."""
+    if line:
+        _print(as_json_line(name, line))
+
+
+def _print(line: str) -> None:
     with suppress(OSError):  # the reader went away: the service stays, its pipes are still emptied
-        print(f"{name:<9} | {line}", flush=True)
+        print(line, flush=True)
 
 
-def _announce(settings: config.Config, supervisor: Supervisor) -> None:
+def _announce(settings: config.Config, supervisor: Supervisor, say: Say) -> None:
     started = time.monotonic()
     name = settings.allowed_hosts[0] if settings.allowed_hosts else settings.host
     check = partial(ready.is_ready, settings.host, settings.port, name.lstrip(".*") or "localhost")

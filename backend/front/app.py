@@ -3,17 +3,19 @@
 import asyncio
 import contextlib
 import logging
-import secrets
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from backend import trace
+from backend.front.address import as_sent
 from backend.front.answer import ALIVE, Answer, Refusal, send_answer
 from backend.front.asgi import Disconnected, Headers, Receive, Scope, Send, header
 from backend.front.body import Crowd, Intake
 from backend.front.environ import make_environ
+from backend.front.guards import GUARDS, guarded
 from backend.front.headers import check_headers
 from backend.front.hop import WSGIApplication, perform
 from backend.front.pool import Full, Pool
@@ -55,7 +57,8 @@ class Front:
 
     `application` is Django's WSGI handler; `live` serves WebSockets and what Django leaves for
     later; `request_size` bounds every body but an upload's, which is staged in `staging`; pages of
-    `origins` may read what the front itself refuses.
+    `origins` may read what the front itself refuses; so many `proxies` of ours stand before it;
+    every answer has the headers of `guards`.
     """
 
     def __init__(
@@ -67,6 +70,8 @@ class Front:
         request_size: int,
         staging: Path,
         origins: frozenset[str],
+        proxies: int,
+        guards: Headers = GUARDS,
     ) -> None:
         self._application = application
         self._pool = pool
@@ -74,17 +79,22 @@ class Front:
         self._request_size = request_size
         self._staging = staging
         self._origins = origins
+        self._proxies = proxies
+        self._guards = guards
         self._crowd = Crowd()
         self._uploads: Counter[str] = Counter()  # by file, and by owner
         self._uploading_now = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
+        if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
+            return
+        # The server runs each request as a task, so that what is bound here ends with it.
+        trace.begin(header(scope, trace.HEADER), scope["type"])
+        if scope["type"] == "http":
+            await self._http(as_sent(scope, self._proxies), receive, send)
         else:
-            await self._live.socket(scope, receive, send)
+            await self._live.socket(as_sent(scope, self._proxies), receive, send)
 
     def leave(self) -> None:
         """The server will stop: end the streams, which would never end by themselves."""
@@ -102,6 +112,7 @@ class Front:
             is_graphql = not scope["path"].startswith(OF_FILES)
             answer = self._readable(refusal.answer(is_graphql=is_graphql), scope)
             stream = None
+        answer = guarded(answer, self._guards)
         if stream is not None and answer.part is not None:
             length = 0 if scope["method"] == "HEAD" else answer.part.length
             await send_part(scope, receive, send, answer, stream, length)
@@ -153,8 +164,8 @@ class Front:
             message = "Too many requests are waiting; try again in a second."
             raise Refusal(503, "UNAVAILABLE", message, [(b"retry-after", b"1")]) from None
         except Exception as error:
-            reference = secrets.token_hex(6)
-            logger.error("Reference %s", reference, exc_info=error)
+            with trace.current() as reference:
+                logger.error("A request failed by a mistake of ours.", exc_info=error)
             message = f"Something went wrong on our side. Reference: {reference}."
             raise Refusal(500, "INTERNAL", message) from error
 
@@ -163,7 +174,12 @@ class Front:
         origin = header(scope, b"origin")
         if origin is None or origin.decode("latin-1") not in self._origins:
             return answer
-        cors: Headers = [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+        cors: Headers = [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-allow-credentials", b"true"),
+            (b"access-control-expose-headers", b"Retry-After"),
+            (b"vary", b"origin"),
+        ]
         return Answer(answer.status, [*answer.headers, *cors], answer.body)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

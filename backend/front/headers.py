@@ -10,11 +10,15 @@ _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([^\s;\"',]+)", re.IGNORECASE)
 
 
 def check_headers(scope: Scope) -> None:
-    """Refusal 431 for too many bytes, 415 for a charset that is not UTF-8 or a packed body.
+    """Refusal 431 for too many bytes, 415 for another charset or packing, 400 for `Upgrade`.
 
     Django decodes the query string by the charset before any middleware, and Python has codecs
-    that are no charsets. Nothing here unpacks a body: a few bytes of it can be gigabytes.
+    that are no charsets. Nothing here unpacks a body: a few bytes of it can be gigabytes. The
+    parser loses the body of a request for another protocol.
     """
+    if scope["type"] == "http" and header(scope, b"upgrade") is not None:
+        message = "Send no header Upgrade but for a WebSocket, which a GET with its headers opens."
+        raise Refusal(400, "BAD_REQUEST", message)
     if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
         raise Refusal(431, "BAD_REQUEST", f"The headers have more than {HEADER_BYTES} bytes.")
     charset = _CHARSET.search(header(scope, b"content-type") or b"")

@@ -1,9 +1,11 @@
 """The long-lived threads in which Django runs, each with its own database connections."""
 
 import asyncio
+import contextvars
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -36,13 +38,16 @@ class Pool:
             thread.start()
 
     def run(self, job: Callable[[], T]) -> "asyncio.Future[T]":
-        """The job's result, to come; Full when there is no room for it."""
+        """The job's result, to come; Full when there is no room for it.
+
+        The job sees the caller's context variables, and its own settings of them end with it.
+        """
         if self._taken >= self._room:
             raise Full
         self._taken += 1
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put((loop, future, job))
+        self._jobs.put((loop, future, partial(contextvars.copy_context().run, job)))
         return future
 
     def stop(self, seconds: float) -> None:

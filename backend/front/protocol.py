@@ -19,11 +19,13 @@ class BoundedHttp(HttpToolsProtocol):
     """Hangs up on a client whose request line and headers are endless, or never come.
 
     So it does where there is no end of what may stand around a body sent in chunks: uvicorn keeps
-    the trailers, and never asks for them.
+    the trailers, and never asks for them. Nor does it read on after a request that asks for another
+    protocol.
     """
 
     _overhead = 0  # bytes of this request that are no body
     _deadline: asyncio.TimerHandle | None = None
+    _is_deaf = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -39,6 +41,8 @@ class BoundedHttp(HttpToolsProtocol):
                 cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_deaf:
+            return
         self._overhead += len(data)
         if self._overhead > HEAD_BYTES + len(data):  # what came before was too much already
             self.transport.abort()
@@ -63,6 +67,12 @@ class BoundedHttp(HttpToolsProtocol):
             self._overtaken.append(before)
             while self._overtaken and self._overtaken[0].response_complete:  # in their order
                 self._overtaken.popleft()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        # The parser takes what follows, the body of this request, for the next request: behind a
+        # proxy that passes `Upgrade` on, one client's body would be another one's request.
+        self._is_deaf = True
+        self.cycle.keep_alive = False
 
     def _expect_head(self) -> None:
         self._overhead = 0

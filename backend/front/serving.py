@@ -20,7 +20,7 @@ async def opened(part: StoredPart) -> BinaryIO:
     try:
         return await asyncio.to_thread(open_part, part)
     except (FileNotFoundError, Truncated) as error:
-        logger.error("The storage has lost a file: %s", error)
+        logger.error("The storage has lost %s: %s", part.storage_name, error)
         message = "The file's bytes are lost."
         raise Refusal(500, "INTERNAL", message) from error
     except OSError as error:  # a storage that is away: the operator's to mend

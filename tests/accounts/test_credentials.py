@@ -7,12 +7,12 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 
-from accounts.credentials import still_valid
+from accounts.credentials import from_authorization, still_valid
 from accounts.models import ApiToken, User
 from accounts.sessions import viewer_from_session
-from accounts.tokens import create_token, viewer_from_authorization
+from accounts.tokens import create_token
 from accounts.viewer import RUNS_READ, Credential, Kind, Viewer
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +24,7 @@ def user() -> User:
 
 
 def by_token(user: User, *scopes: str) -> Viewer:
-    viewer = viewer_from_authorization(f"Bearer {create_token(user, scopes)}")
+    viewer = from_authorization(f"Bearer {create_token(user.pk, scopes).text}")
     assert viewer is not None
     return viewer
 
@@ -57,6 +57,16 @@ def test_a_token_tells_its_scopes_of_today(user: User) -> None:
     key = credential(by_token(user, RUNS_READ))
     ApiToken.objects.update(scopes=[])
     assert still_valid([key])[key].scopes == frozenset()
+
+
+def test_a_session_survives_the_rotation_of_the_secret_key(user: User, settings: Settings) -> None:
+    key = credential(by_session(user))
+    old, settings.SECRET_KEY = settings.SECRET_KEY, "another key"
+    assert still_valid([key]) == {}
+    settings.SECRET_KEY_FALLBACKS = ["an older one", old]
+    assert key in still_valid([key])
+    _change_password(user)
+    assert still_valid([key]) == {}
 
 
 def _revoke(user: User) -> None:

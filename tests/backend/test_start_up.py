@@ -1,6 +1,7 @@
 """What stops a start says why in one sentence; what is configured takes part."""
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable
@@ -101,6 +102,22 @@ def test_an_extra_app_brings_its_models(manage: Manage) -> None:
     done = manage("makemigrations", "acme", "--dry-run", files=files, EXTRA_APPS="acme")
     assert done.returncode == 0, done.stderr
     assert "Create model Parcel" in done.stdout
+
+
+def test_production_settings_leave_django_nothing_to_warn_of(manage: Manage) -> None:
+    production = {
+        "DATABASE_URL": "postgres://downbeat:secret@db.example/downbeat",
+        "REDIS_URL": "redis://redis.example/0",
+        "PUBLIC_URL": "https://downbeat.example",
+        "ALLOWED_HOSTS": "downbeat.example",
+        "SECRET_KEY": secrets.token_urlsafe(50),
+    }
+    words = ("check", "--deploy", "--fail-level", "WARNING")
+    done = manage(*words, files=definition(), **production)
+    assert done.returncode == 0, done.stderr
+    without_tls = {**production, "PUBLIC_URL": "http://downbeat.example"}
+    done = manage(*words, files=definition(), **without_tls)
+    assert (done.returncode, "security.W004" in done.stderr) == (1, True)
 
 
 def test_wrong_settings_are_listed_without_a_traceback(manage: Manage) -> None:

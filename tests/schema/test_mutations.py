@@ -227,6 +227,7 @@ def test_each_task_has_its_mutation(ask: Ask) -> None:
     assert mutation is not None
     own = {"createUpload", "cancelRun", "cancelRuns", "rerun"}
     own |= {"deleteRun", "deleteFile", "deleteMyData"}
+    own |= {"createApiToken", "revokeApiToken", "createWatchToken"}
     assert set(mutation.fields) == {*own, *map(mutation_name, REGISTRY)}
 
 

@@ -1,6 +1,7 @@
 """A run is performed once, its ending is kept whatever the function does, and its worker lives."""
 
 import itertools
+import json
 import subprocess
 import sys
 import threading
@@ -53,6 +54,44 @@ def test_a_doubled_knock_performs_nothing(viewer: Viewer, declare: Callable[...,
         assert executor.perform(task, run.pk, "host:2", never) is None
     assert calls == [1]
     assert Attempt.objects.count() == 1
+
+
+def test_every_line_about_an_attempt_names_it_and_none_its_input(
+    viewer: Viewer,
+    declare: Callable[..., Task],
+    log_lines: list[dict[str, Any]],
+    settings: Settings,
+) -> None:
+    settings.HEARTBEAT_SECONDS = 0.1
+
+    def stumble(ctx: Context, *, text: str) -> None:
+        """Stumble."""
+        deadline = time.monotonic() + 20
+        while not any("no heartbeat" in line["event"] for line in log_lines):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        try:
+            raise KeyError(text)
+        except KeyError as error:
+            raise ValueError(f"bad text: {text}") from error
+
+    def fail(*_: Any) -> None:
+        raise OSError(text)
+
+    text = "canary"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "heartbeat", fail)
+        run = perform(viewer, declare(stumble, retries=0), text=text)
+    assert code_of(run) == "TASK_ERROR"
+    assert {line["event"].partition(" ")[0] for line in log_lines} >= {f"{run.pk}:", "stumble"}
+    for line in log_lines:
+        assert line["trace_id"] == run.pk.hex
+        assert (line["run"], line["attempt"]) == (str(run.pk), 1)
+        assert (line["task"], line["worker"]) == ("stumble", "host:1")
+        assert text not in json.dumps(line)
+    (told,) = [line["exceptions"] for line in log_lines if "exceptions" in line]
+    assert [each["type"] for each in told] == ["ValueError", "KeyError"]
+    assert told[0]["frames"][-1].endswith(" stumble")
 
 
 def test_a_failure_shows_its_code_and_message(viewer: Viewer, declare: Callable[..., Task]) -> None:

@@ -32,7 +32,7 @@ class Axis:
             f"""
             CREATE OR REPLACE TEMP VIEW points AS
             SELECT v, n, ({_PLACES[type_]})::DOUBLE AS x FROM counted
-            """,  # noqa: S608 - only SQL of ours
+            """,  # nosec B608 # noqa: S608 - only SQL of ours
             report=report,
         )
         self.low, self.high, self.first, self.last, self._count = self._row(
@@ -56,7 +56,7 @@ class Axis:
         picks = ", ".join([f"arg_min({value}, v) FILTER (WHERE upto >= ?)"] * len(ranks))
         return list(
             self._row(
-                f"SELECT {picks} FROM (SELECT v, x, sum(n) OVER "  # noqa: S608 - ours
+                f"SELECT {picks} FROM (SELECT v, x, sum(n) OVER "  # nosec B608 # noqa: S608 - ours
                 "(ORDER BY v ROWS UNBOUNDED PRECEDING) AS upto FROM points WHERE x IS NOT NULL)",
                 *ranks,
             )

@@ -66,7 +66,7 @@ def _load_csv(engine: Engine, source: Path, scratch: Path, delimiter: str, ctx: 
             skip = {int(checked.has_header)}, delim = '{delimiter}', quote = '{checked.quote}',
             escape = '{checked.quote}', comment = '', nullstr = '', compression = 'none',
             max_line_size = {_LONGEST}, buffer_size = {_BUFFER})
-        """,  # noqa: S608 - nothing here comes from the file but one of four delimiters
+        """,  # nosec B608 # noqa: S608 - nothing here comes from the file but one of four delimiters
         [str(checked.path)],
         Meter(ctx, 25, 50, "loading"),
     )
@@ -87,7 +87,7 @@ def _load_json_lines(engine: Engine, source: Path, scratch: Path, ctx: Context) 
             f"""
             SELECT {values} FROM read_json(?, columns = ?, format = 'newline_delimited',
                 compression = 'none', maximum_object_size = {_LONGEST_LINE}) AS file({aliases})
-            """,  # noqa: S608 - only SQL of ours: the keys are a parameter
+            """,  # nosec B608 # noqa: S608 - only SQL of ours: the keys are a parameter
             [str(source), dict.fromkeys(keys, "JSON")],
             Meter(ctx, 25, 50, "loading"),
         )

@@ -1,6 +1,9 @@
 """A client learns codes and references; the log learns the rest."""
 
+from typing import Any
+
 import pytest
+from structlog.contextvars import bound_contextvars
 
 from backend.door.errors import Fault
 from backend.door.requests import GraphQLRequest
@@ -17,7 +20,7 @@ def execute(query: str, **variables: object) -> Outcome:
 
 
 def test_a_bug_is_masked_and_found_in_the_log_by_its_reference(
-    caplog: pytest.LogCaptureFixture,
+    log_lines: list[dict[str, Any]],
 ) -> None:
     outcome = execute("query Q($n: String) { hello(name: $n) leak }", n="private words")
     (error,) = outcome.response["errors"]
@@ -29,11 +32,13 @@ def test_a_bug_is_masked_and_found_in_the_log_by_its_reference(
     }
     assert outcome.response["data"] == {"hello": "Hello private words", "leak": None}
     assert outcome.fault is None
-    record = next(record for record in caplog.records if record.name == "downbeat.door")
-    assert reference in record.getMessage()
-    assert "RuntimeError" in caplog.text
-    assert "toy.py" in caplog.text
-    assert "private words" not in caplog.text
+    (line,) = [line for line in log_lines if line["logger"] == "downbeat.door"]
+    assert line["trace_id"] == reference
+    (told,) = line["exceptions"]
+    assert told["type"] == "RuntimeError"
+    assert "toy.py" in told["frames"][-1]
+    assert SECRET not in str(log_lines)
+    assert "private words" not in str(log_lines)
 
 
 def test_nothing_of_an_exception_reaches_the_client() -> None:
@@ -44,9 +49,12 @@ def test_nothing_of_an_exception_reaches_the_client() -> None:
         assert "Query.must" not in text
 
 
-def test_each_bug_has_its_own_reference() -> None:
-    errors = execute("{ a: leak b: leak }").response["errors"]
-    assert len({error["extensions"]["reference"] for error in errors}) == 2
+def test_the_reference_is_the_trace_id_of_the_request(log_lines: list[dict[str, Any]]) -> None:
+    with bound_contextvars(trace_id="4bf92f3577b34da6a3ce929d0e0e4736"):
+        errors = execute("{ a: leak b: leak }").response["errors"]
+    references = {error["extensions"]["reference"] for error in errors}
+    assert references == {line["trace_id"] for line in log_lines}
+    assert references == {"4bf92f3577b34da6a3ce929d0e0e4736"}
 
 
 def test_a_value_that_the_schema_cannot_carry_is_a_bug_of_ours() -> None:

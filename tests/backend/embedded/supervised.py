@@ -19,7 +19,7 @@ from tests.stacks.service import Running, process_table
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import json, sys
-from backend.embedded.service import say
+from backend.embedded.service import say_as_text as say
 from backend.embedded.supervisor import Part, Supervisor
 supervisor = Supervisor([Part(n, tuple(c), last) for n, c, last in json.loads(sys.argv[1])], say)
 supervisor.listen()

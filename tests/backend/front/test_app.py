@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from structlog.contextvars import get_contextvars
 
 from backend.front import body
 from backend.front.app import Front
+from backend.front.guards import GUARDS
 from backend.front.pool import Pool
 from tests.backend.front.conftest import REQUEST_SIZE, MakeFront
 from tests.backend.front.exchange import DISCONNECT, SILENCE, Exchange
@@ -84,6 +87,10 @@ async def test_a_refusal_is_readable_for_pages_of_an_allowed_origin_alone(
         exchange = Exchange(headers={"Origin": origin}, chunks=[b"x" * 1_001])
         await exchange.run(front)
         assert (exchange.headers.get("access-control-allow-origin") == origin) is allowed
+        with_cookies = exchange.headers.get("access-control-allow-credentials") == "true"
+        assert with_cookies is allowed
+        shown = exchange.headers.get("access-control-expose-headers")
+        assert (shown == "Retry-After") is allowed
 
 
 async def test_a_body_that_stops_coming_is_answered_with_408(
@@ -152,7 +159,8 @@ async def test_an_answer_without_a_body_says_nothing_of_one(
         return []
 
     exchange = await Exchange().run(make_front(empty))
-    assert exchange.headers == {"etag": '"1"'}
+    guards = {name.decode() for name, _ in GUARDS}
+    assert exchange.headers.keys() - guards == {"etag"}
 
 
 async def test_the_response_is_closed_in_the_thread_that_made_it(make_front: MakeFront) -> None:
@@ -192,7 +200,7 @@ async def test_beyond_the_queue_the_answer_is_503_and_comes_at_once(make_front: 
 
 
 async def test_what_breaks_in_the_hop_is_masked_with_a_reference(
-    make_front: MakeFront, caplog: pytest.LogCaptureFixture
+    make_front: MakeFront, log_lines: list[dict[str, Any]]
 ) -> None:
     def broken(environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         raise LookupError("secret")
@@ -201,7 +209,44 @@ async def test_what_breaks_in_the_hop_is_masked_with_a_reference(
     assert (exchange.status, error_code(exchange)) == (500, "INTERNAL")
     assert b"secret" not in exchange.body
     reference = json.loads(exchange.body)["errors"][0]["message"].split()[-1].rstrip(".")
-    assert reference in caplog.text
+    (line,) = log_lines
+    assert (line["trace_id"], line["transport"]) == (reference, "http")
+    assert line["exceptions"][0]["type"] == "LookupError"
+    assert "secret" not in str(line)
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "is_taken"),
+    [
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", True),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n", False),
+        ("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", False),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", False),
+        ("00-00000000000000000000000000000000-00f067aa0ba902b7-01", False),
+        ("4bf92f3577b34da6a3ce929d0e0e4736", False),
+        ("", False),
+    ],
+)
+async def test_a_client_may_name_the_trace(
+    make_front: MakeFront, traceparent: str, is_taken: bool
+) -> None:
+    seen = []
+
+    def look(environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        seen.append(get_contextvars())
+        start("200 OK", [])
+        return [b""]
+
+    front = make_front(look)
+    for _ in range(2):
+        await asyncio.create_task(Exchange(headers={"traceparent": traceparent}).run(front))
+    ids = {bound["trace_id"] for bound in seen}
+    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in ids)
+    if is_taken:
+        assert ids == {"4bf92f3577b34da6a3ce929d0e0e4736"}
+    else:
+        assert len(ids) == 2
+        assert "4bf92f3577b34da6a3ce929d0e0e4736" not in ids
 
 
 def make_pool(ended: list[int]) -> Pool:
@@ -227,7 +272,9 @@ async def test_it_starts_and_stops_with_the_server(staging: Any) -> None:
     ended: list[int] = []
     pool = make_pool(ended)
     folder = staging / "deep" / "folder"
-    front = Front(echo, pool, Still(), request_size=1, staging=folder, origins=frozenset())
+    front = Front(
+        echo, pool, Still(), request_size=1, staging=folder, origins=frozenset(), proxies=0
+    )
     assert await lifespan(front) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert folder.is_dir()
     assert len(ended) == 2
@@ -237,5 +284,12 @@ async def test_a_staging_folder_that_cannot_be_made_stops_the_start(staging: Any
     blocked = staging / "file"
     blocked.touch()
     pool = make_pool([])
-    front = Front(echo, pool, Still(), request_size=1, staging=blocked / "x", origins=frozenset())
+    front = Front(
+        echo, pool, Still(), request_size=1, staging=blocked / "x", origins=frozenset(), proxies=0
+    )
     assert await lifespan(front) == ["lifespan.startup.failed"]
+
+
+async def test_another_protocol_is_refused(make_front: MakeFront) -> None:
+    exchange = await Exchange(headers={"Upgrade": "h2c"}).run(make_front(never))
+    assert (exchange.status, error_code(exchange)) == (400, "BAD_REQUEST")

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from structlog.contextvars import bind_contextvars, bound_contextvars, get_contextvars
 
 from backend.front.pool import Full, Pool
 
@@ -21,6 +22,18 @@ def pool(ended: list[str]) -> Iterator[Pool]:
     pool.start()
     yield pool
     pool.stop(5)
+
+
+async def test_a_job_sees_what_its_caller_has_bound_and_leaves_nothing(pool: Pool) -> None:
+    def rebind() -> object:
+        seen = get_contextvars().get("trace_id")
+        bind_contextvars(trace_id="of the job", of_the_job=True)
+        return seen
+
+    with bound_contextvars(trace_id="of the caller"):
+        assert await pool.run(rebind) == "of the caller"
+        assert await pool.run(get_contextvars) == {"trace_id": "of the caller"}
+    assert "trace_id" not in await pool.run(get_contextvars)
 
 
 async def test_one_thread_serves_one_job_after_the_other(pool: Pool) -> None:

@@ -141,3 +141,18 @@ async def test_a_request_that_others_follow_sees_that_its_client_left(port: int)
     await asyncio.sleep(0.1)
     writer.close()
     await asyncio.wait_for(LEFT.wait(), 2)
+
+
+@pytest.mark.parametrize(
+    "head", ["POST / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c", "CONNECT / HTTP/1.1"]
+)
+async def test_the_body_of_an_upgrade_is_no_request(port: int, head: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"{head}\r\nHost: a\r\nContent-Length: 100\r\n\r\n".encode())
+    assert b"connection: close" in await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    rest = b""
+    with contextlib.suppress(ConnectionError):
+        rest = await asyncio.wait_for(reader.read(), 2)
+    assert b"HTTP/1.1" not in rest
+    writer.close()

@@ -34,19 +34,20 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 class Server:
     """A running uvicorn, a client for it, and a token."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **settings: str) -> None:
         with socket.socket() as spare:
             spare.bind(("127.0.0.1", 0))
             self.port = spare.getsockname()[1]
         keep = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
         env = keep | {"DOWNBEAT_HOME": str(home), "WEB_THREADS": str(THREADS)}
         env |= {"CORS_ORIGINS": "https://app.example", "PYTHONWARNINGS": "ignore"}
+        env |= settings
         _manage(env, "migrate", "-v0")
         self.token = _manage(env, "api_token", "ada").split()[-1]
         self.home = home
         self.log = home / "log"
         module = "tests.backend.front.served:application"
-        made = f"make_server({module!r}, '127.0.0.1', {self.port}, grace=15, log_level='warning')"
+        made = f"make_server({module!r}, '127.0.0.1', {self.port}, grace=15)"
         serve = f"from backend.web import make_server; {made}.run()"
         command = (sys.executable, "-c", serve)
         with self.log.open("wb") as log:
