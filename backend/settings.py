@@ -50,6 +50,7 @@ MIDDLEWARE = [
     "backend.pages.PagePolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "backend.cors.ExactCorsMiddleware",
+    "backend.cors.admin_apart",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

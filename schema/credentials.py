@@ -144,7 +144,7 @@ def _create_api_token(root: Any, info: Any, input: Any) -> dict[str, Any]:
     )
     if problems:
         errors = [user_error(problem) for problem in problems]
-        return {"api_token": None, "token": None, "errors": errors}
+        return {"errors": errors}
     made = tokens.create_token(
         viewer.user_id,
         list(dict.fromkeys(input["scopes"])),
@@ -202,13 +202,13 @@ def _may_grant(viewer: Viewer, scope: str) -> bool:
 def _revoke_api_token(root: Any, info: Any, id: str) -> dict[str, Any]:
     viewer, key = info.context.signed_in, key_of(id, "ApiToken")
     if not viewer.may(TOKENS_MANAGE):
-        return {"api_token": None, "errors": [user_error(_forbidden())]}
+        return {"errors": [user_error(_forbidden())]}
     rows = own_tokens(viewer).filter(pk=key) if key else ApiTokenRow.objects.none()
     tokens.revoke(rows)
     row = rows.first()
     if row is None:
         problem = Problem("There is no such token.", RefusalCode.NOT_FOUND, ("id",))
-        return {"api_token": None, "errors": [user_error(problem)]}
+        return {"errors": [user_error(problem)]}
     return {"api_token": row, "errors": []}
 
 
@@ -235,7 +235,7 @@ def _create_watch_token(root: Any, info: Any, id: str, seconds: int) -> dict[str
 
 
 def _no_watch_token(error: UserError) -> dict[str, Any]:
-    return {"token": None, "expires_at": None, "errors": [error]}
+    return {"expires_at": None, "errors": [error]}
 
 
 def _id(description: str) -> graphene.Argument:

@@ -152,7 +152,7 @@ class Run(models.Model):
             models.Index(fields=["owner", "-id"], name="run_owner"),
             models.Index(fields=["task", "-id"], name="run_task"),
             # What is in no other index by its status, and on no run's usual way to SUCCEEDED.
-            models.Index(fields=["status", "-id"], condition=_UNUSUAL, name="run_unusual"),
+            models.Index(fields=["status", "-id", "task"], condition=_UNUSUAL, name="run_unusual"),
             models.Index(fields=["owner", "task", "-id"], name="run_owner_task"),
             models.Index(
                 fields=["owner", "status", "-id"],

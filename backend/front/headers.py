@@ -10,7 +10,8 @@ _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([^\s;\"',]+)", re.IGNORECASE)
 
 
 def check_headers(scope: Scope) -> None:
-    """Refusal 431 for too many bytes, 415 for another charset or packing, 400 for `Upgrade`.
+    """Refusal 431 for too many bytes, 415 for a charset that is not UTF-8 or a packed body, 400 for
+    `Upgrade`.
 
     Django decodes the query string by the charset before any middleware, and Python has codecs
     that are no charsets. Nothing here unpacks a body: a few bytes of it can be gigabytes. The

@@ -19,8 +19,8 @@ class BoundedHttp(HttpToolsProtocol):
     """Hangs up on a client whose request line and headers are endless, or never come.
 
     So it does where there is no end of what may stand around a body sent in chunks: uvicorn keeps
-    the trailers, and never asks for them. Nor does it read on after a request that asks for another
-    protocol.
+    the trailers, and never asks for them. Nor is anything read after a request that asks for
+    another protocol.
     """
 
     _overhead = 0  # bytes of this request that are no body

@@ -101,9 +101,7 @@ class RunAdmin(SteeringAdmin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         run = context["original"]
-        rows = File.objects.visible_to(viewer_of(request)).filter(run=run).order_by("id")
-        files = list(rows[: FILES + 1])
-        until = downloads.expiry()
+        files, until = self._files(request, run), downloads.expiry()
         context |= {
             "attempts": story.attempts(run.pk),
             "events": story.events(run.pk),
@@ -113,6 +111,11 @@ class RunAdmin(SteeringAdmin):
             "may_remove": self.has_remove_permission(request),
         }
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def _files(self, request: HttpRequest, run: Run) -> list[File]:
+        """What the run saved, and one more than is shown, for whoever may see files."""
+        rows = File.objects.visible_to(viewer_of(request)).filter(run=run).order_by("id")
+        return list(rows[: FILES + 1]) if request.user.has_perm("tasks.view_file") else []
 
     def _story_view(self, request: HttpRequest, run_id: UUID, kind: str) -> HttpResponse:
         """All attempts or events of one run, in pages."""

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
@@ -50,12 +51,13 @@ class SteeringAdmin(ReadOnlyAdmin):
     def rerun_runs(self, request: HttpRequest, rows: QuerySet[Run]) -> None:
         viewer, made = viewer_of(request), []
         reasons: Counter[str] = Counter()
-        for key in self.chosen(rows):
-            try:
-                made.append(submission.rerun(viewer, key).run)
-            except Refused as refused:
-                reasons[refused.problems[0].message] += 1
-        self.remember(request, made, ADDITION, "Asked for again.")
+        with transaction.atomic():  # one commit, and never half of them
+            for key in self.chosen(rows):
+                try:
+                    made.append(submission.rerun(viewer, key).run)
+                except Refused as refused:
+                    reasons[refused.problems[0].message] += 1
+            self.remember(request, made, ADDITION, "Asked for again.")
         done = [f"{number(len(made), 'new run')} started"] if made else []
         self.tell(request, done, list(_told(reasons)))
 

@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
                     ("status", "LOST"),
                     _connector="OR",
                 ),
-                fields=["status", "-id"],
+                fields=["status", "-id", "task"],
                 name="run_unusual",
             ),
         ),

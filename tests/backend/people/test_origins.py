@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from tests.backend.people.conftest import BASE, ORIGIN, Spa, code, content
+from tests.backend.people.conftest import BASE, ORIGIN, PASSWORD, Spa, code, content
 
 NO_ORIGINS = [
     "null",
@@ -100,3 +100,17 @@ def test_a_person_in_the_admin_sees_why_as_a_page(spa: Spa) -> None:
     answer = spa.browser.post("/admin/login/", {"username": "ada", "password": "x"})
     assert answer.status_code == 403
     assert answer.headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("origin", [ORIGIN, "https://evil.example", "null"])
+def test_the_admin_takes_nothing_from_another_origin(spa: Spa, origin: str) -> None:
+    User.objects.create_superuser("root", password=PASSWORD)
+    assert spa.browser.login(username="root", password=PASSWORD)
+    token = content(spa.browser.get("/csrf", headers={"origin": ORIGIN}))["csrfToken"]
+    form = {"username": "eve", "password1": "abc-123-xyz", "password2": "abc-123-xyz"}
+    headers = {"origin": origin, "x_csrftoken": token}
+    answer = spa.browser.post("/admin/accounts/user/add/", form, headers=headers)
+    assert (answer.status_code, User.objects.filter(username="eve").exists()) == (403, False)
+    own = {"origin": "http://testserver", "x_csrftoken": token}
+    assert spa.browser.post("/admin/accounts/user/add/", form, headers=own).status_code != 403

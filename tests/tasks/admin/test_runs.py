@@ -286,6 +286,13 @@ def test_a_run_with_many_files_leads_to_their_list(
     assert keys(root, f"{FILES}?run={run.pk}") == saved[::-1]
 
 
+def test_files_are_shown_to_who_may_see_files(staff: MakeStaff, viewer: Viewer) -> None:
+    run = start(viewer)
+    save(run, "sums.csv")
+    assert "sums.csv" not in page(staff("tasks.view_run"), change(run))
+    assert "sums.csv" in page(staff("tasks.view_run", "tasks.view_file"), change(run))
+
+
 def test_nothing_of_a_run_can_be_written(root: Client, viewer: Viewer) -> None:
     run, before = start(viewer), Run.objects.values().get()
     data = {"status": "SUCCEEDED", "owner": str(uuid4()), "result": "{}", "task": "x", "_save": "1"}
