@@ -127,7 +127,7 @@ HEADERS: dict[str, tuple[Mapping[str, str | None], str]] = {
     "2,000 headers": ({f"X-{n}": "abcdefgh" for n in range(2_000)}, TOO_MUCH),
     "headers of 200,000 bytes": ({"X-A": "a" * 200_000}, "cut"),
     "a name of a header of 20,000 bytes": ({"X" * 20_000: "a"}, TOO_MUCH),
-    "a body that says it is gzip": ({"Content-Encoding": "gzip"}, "200 data"),
+    "a body that says it is gzip": ({"Content-Encoding": "gzip"}, "415 BAD_REQUEST, closed"),
     "a session without its proof": ({**SESSION}, "403 FORBIDDEN"),
     "a session with a false proof": ({**SESSION, "X-CSRFToken": "b" * 32}, "403 FORBIDDEN"),
     "a session's proof in another header": ({**SESSION, "X_CSRFToken": "<csrf>"}, "403 FORBIDDEN"),
