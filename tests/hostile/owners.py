@@ -54,10 +54,6 @@ class Owner:
             if model not in self._made and _path_to_owner(model) is not None:
                 self.make(model)
 
-    @property
-    def runs(self) -> list[Run]:
-        return list(self.rows(Run))
-
     def word(self, model: type[models.Model]) -> str:
         """A new word that begins with the owner's name, for a row of this model."""
         word = f"{self.name}{len(self.words):03}"

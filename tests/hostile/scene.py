@@ -18,6 +18,7 @@ from backend.door.watches import Subscription, Wait
 from schema.build import schema
 from schema.context import RequestContext
 from schema.ids import to_global_id
+from tasks.models import Run
 from tasks.watch import Rows
 from tests.hostile.owners import ALL, Owner
 from tests.hostile.visits import Path, Visit, visits
@@ -26,7 +27,6 @@ MINE, THEIRS, NOBODYS = "finch", "canary", "nobody"
 WORDS = ("a.csv", "text/csv", "runs:read", "count_words")
 """Texts that verbs need to do what they do."""
 
-EACH = 2  # ids and texts of one kind that are tried
 TRIES = 2_000  # to find out what a visit needs
 SHORT = 300  # characters of a text that is worth a try
 SCHEMA = schema().graphql_schema
@@ -49,10 +49,19 @@ class Scene:
         known = str(self.mine.dump())  # the other's ids in own rows betray nothing by themselves
         self._keys = {key for key in self.theirs.keys if key not in known}
         self._before = self.theirs.dump()
+        self._runs = [*self.theirs.rows(Run), self.mine.first]
 
-    def ask(self, visit: Visit, viewer: Viewer | None, variables: dict[str, Any]) -> list[Any]:
+    def ask(
+        self,
+        visit: Visit,
+        viewer: Viewer | None,
+        variables: dict[str, Any],
+        *,
+        is_shallow: bool = False,
+    ) -> list[Any]:
         """The answers to this viewer: one, or those of a subscription when all has changed."""
-        request = GraphQLRequest(visit.document, variables, None)
+        document = visit.shallow if is_shallow else visit.document
+        request = GraphQLRequest(document, variables, None)
         content = self._door.execute(request, RequestContext(viewer, "https://downbeat.test"))
         if isinstance(content, Subscription):
             return [content.outcome(item).response for item in self._news(content)]
@@ -60,7 +69,7 @@ class Scene:
 
     def _news(self, content: Subscription) -> list[Any]:
         feed, rows = content.feed, Rows()
-        for run in (*self.theirs.runs, self.mine.runs[0]):
+        for run in self._runs:
             if run.pk in feed.run_ids or run.owner_id in feed.owner_ids:
                 feed.hear(run.pk, run.revision)
         question = feed.ask(rows)
@@ -117,7 +126,7 @@ class Scene:
         for field, text in _named(self.seen_by_themselves()):
             if nothing(text) != text and len(text) < SHORT:
                 texts.setdefault(field, []).append(text)
-        return _some(kinds), _some(texts)
+        return _some(kinds, 2), _some(texts, 1)
 
     def seen_by_themselves(self) -> list[Any]:
         """The answers to all visits to their own."""
@@ -200,11 +209,9 @@ def _reached(answers: list[Any], visit: Visit) -> int:
     return len(visit.steps)
 
 
-def _some(kinds: Mapping[str, list[str]]) -> list[str]:
-    """A few of each kind, each of them once."""
-    return list(
-        dict.fromkeys(e for each in kinds.values() for e in list(dict.fromkeys(each))[:EACH])
-    )
+def _some(kinds: Mapping[str, list[str]], count: int) -> list[str]:
+    """So many of each kind."""
+    return sorted({name for each in kinds.values() for name in list(dict.fromkeys(each))[:count]})
 
 
 def _opened(value: Any) -> Iterator[str]:

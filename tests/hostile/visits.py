@@ -40,6 +40,7 @@ from backend.door.errors import RequestRefused
 
 Path = tuple[str, ...]
 DEPTHS = (5, 4, 3, 2, 1)
+SHALLOW = 2
 PAGE = 2
 PAGED = ("first", "last")
 NAMING = ("ID", "String", "UUID")
@@ -73,6 +74,8 @@ class Visit:
     kind: str
     steps: tuple[Step, ...]
     document: str
+    shallow: str
+    """The same without what lies deeper than a field of what is found."""
 
     @property
     def name(self) -> str:
@@ -135,10 +138,10 @@ def plain(leaf: GraphQLNamedType) -> Any:
 def visits(schema: GraphQLSchema) -> list[Visit]:
     """One for each field that has arguments or leads to an object; others are seen with them."""
     return [
-        Visit(kind, (*steps, step), _document(schema, kind, (*steps, step)))
+        Visit(kind, way, _document(schema, kind, way), _written(schema, kind, way, SHALLOW))
         for kind, steps, object_type in _ways(schema)
-        for step in (Step(object_type, name) for name in object_type.fields)
-        if step.field.args or not is_leaf_type(get_named_type(step.field.type))
+        for way in ((*steps, Step(object_type, name)) for name in object_type.fields)
+        if way[-1].field.args or not is_leaf_type(get_named_type(way[-1].field.type))
     ]
 
 
