@@ -34,7 +34,8 @@ class ProviderAway(Exception):
 class Keys:
     """The provider's signing keys by their ids, fetched when they are needed.
 
-    One thread fetches; the others go on with what is known.
+    One thread fetches; the others go on with what is known, for a slow provider must not hold all
+    threads of the pool. Only the very first keys are waited for.
     """
 
     def __init__(self, fetch: Callable[[], Any], clock: Callable[[], float] = time.monotonic):
@@ -44,14 +45,18 @@ class Keys:
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = -STALE_SECONDS
         self._tried_at = -PAUSE_SECONDS
+        self._was_tried = False
 
     def get(self, key_id: str) -> jwt.PyJWK:
         """The key; BadCredential when there is none of this id; ProviderAway."""
+        is_renewed = True
         if key_id not in self._keys or self._age > FRESH_SECONDS:
-            self._renew()
+            is_renewed = self._renew()
         if self._age > STALE_SECONDS:
             raise ProviderAway("The identity provider's keys cannot be fetched; try again soon.")
         if key_id not in self._keys:
+            if not is_renewed:
+                raise ProviderAway("The identity provider's keys are being fetched; try again.")
             raise BadCredential("This token is signed with a key that its issuer does not publish.")
         return self._keys[key_id]
 
@@ -59,17 +64,25 @@ class Keys:
     def _age(self) -> float:
         return self._clock() - self._fetched_at
 
-    def _renew(self) -> None:
-        with self._lock:
-            if self._clock() - self._tried_at < PAUSE_SECONDS:
-                return
-            self._tried_at = self._clock()
-            try:
-                keys = jwt.PyJWKSet.from_dict(self._fetch())
-            except (jwt.PyJWTError, OSError, ValueError):
-                return  # `get` says what follows from that
-            self._keys = {key.key_id: key for key in keys.keys if key.key_id is not None}
-            self._fetched_at = self._clock()
+    def _renew(self) -> bool:
+        """Fetch them unless that was tried just now; False while another thread does."""
+        if not self._lock.acquire(blocking=not self._was_tried):
+            return False
+        try:
+            if self._clock() - self._tried_at >= PAUSE_SECONDS:
+                self._tried_at = self._clock()
+                self._take(self._fetch())
+        except (jwt.PyJWTError, OSError, ValueError):
+            pass  # `get` says what follows from that
+        finally:
+            self._was_tried = True
+            self._lock.release()
+        return True
+
+    def _take(self, published: Any) -> None:
+        keys = jwt.PyJWKSet.from_dict(published)
+        self._keys = {key.key_id: key for key in keys.keys if key.key_id is not None}
+        self._fetched_at = self._clock()
 
 
 class IdentityProvider:
