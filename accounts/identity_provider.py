@@ -25,6 +25,7 @@ FRESH_SECONDS = 300.0  # that fetched keys are taken as they are
 STALE_SECONDS = 3_600.0  # that they are taken when the provider does not answer
 PAUSE_SECONDS = 10.0  # between two tries to fetch them, so that no false token makes us hammer
 TEXT_LENGTH = 8_000
+FOR_EVER = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())  # whatever ends later ends then
 
 
 class ProviderAway(Exception):
@@ -167,11 +168,16 @@ def viewer_from_jwt(text: str) -> Viewer:
     if provider is None:
         raise BadCredential("This token is unknown.")
     claims = provider.claims(text)
-    name = claims.get("name")
-    user = external_user(claims["iss"], claims["sub"], name if isinstance(name, str) else "")
+    user = external_user(claims["iss"], claims["sub"], _name(claims))
     if not user.is_active:
         raise BadCredential("This user was deactivated.")
-    return _viewer(user.pk, int(claims["exp"]) + LEEWAY_SECONDS)
+    return _viewer(user.pk, min(int(claims["exp"]) + LEEWAY_SECONDS, FOR_EVER))
+
+
+def _name(claims: dict[str, Any]) -> str:
+    """The person's name, of which often the person has the say; empty for what is none."""
+    name = claims.get("name")
+    return name if isinstance(name, str) and name.isprintable() else ""
 
 
 def viewers_by_jwt(credentials: Collection[Credential]) -> Iterator[Viewer]:

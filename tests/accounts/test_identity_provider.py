@@ -68,6 +68,20 @@ def test_a_true_one_signs_its_subject_in(django_assert_num_queries: DjangoAssert
     assert from_authorization(f"Bearer {signed(sub='grace')}").user_id != viewer.user_id
 
 
+@pytest.mark.parametrize("exp", [253_402_300_799, 10**18, 1e300])
+def test_one_that_ends_after_all_dates_is_taken_to_the_last(exp: float) -> None:
+    viewer = from_authorization(f"Bearer {signed(exp=exp)}")
+    assert viewer.expires_at is not None
+    assert viewer.expires_at.year == 9999
+    assert viewer.credential is not None
+    assert still_valid([viewer.credential]) == {viewer.credential: viewer}
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "", 5, ["Ada"]])
+def test_a_name_that_is_none_is_left_out(name: Any) -> None:
+    assert from_authorization(f"Bearer {signed(name=name)}").user.first_name == ""
+
+
 def hmac_by_the_public_key() -> str:
     """The old confusion: a public key taken as the secret of HS256 (RFC 8725, section 2.1)."""
     head, body = part({"alg": "HS256", "typ": "JWT", "kid": "one"}), part(claims())
