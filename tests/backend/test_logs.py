@@ -180,7 +180,7 @@ def test_what_ends_a_thread_and_a_warning_are_lines(tmp_path: Path) -> None:
 
 def test_libraries_say_nothing_below_info() -> None:
     made = configuration(as_json=True, level="DEBUG", debug=False, packages=["acme.jobs"])
-    levels = {name: each["level"] for name, each in made["loggers"].items()}
+    levels = {name: each.get("level") for name, each in made["loggers"].items()}
     assert (levels["downbeat"], levels["acme"]) == ("DEBUG", "DEBUG")
     assert (made["root"]["level"], levels["django"]) == ("INFO", "INFO")
     made = configuration(as_json=True, level="ERROR", debug=False, packages=[])

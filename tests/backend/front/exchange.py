@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from backend.front.app import Front
+from backend.front.guards import GUARDS
 
 DISCONNECT = object()
 SILENCE = object()
@@ -69,6 +70,12 @@ class Exchange:
     @property
     def headers(self) -> dict[str, str]:
         return {name.decode(): value.decode() for name, value in self.sent[0]["headers"]}
+
+    @property
+    def own_headers(self) -> dict[str, str]:
+        """Those beside the ones that every answer has."""
+        guards = {name.decode() for name, _ in GUARDS}
+        return {name: value for name, value in self.headers.items() if name not in guards}
 
     @property
     def body(self) -> bytes:

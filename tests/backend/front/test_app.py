@@ -122,7 +122,7 @@ async def test_an_answer_without_a_body_says_nothing_of_one(
         return []
 
     exchange = await Exchange().run(make_front(empty))
-    assert exchange.headers == {"etag": '"1"'}
+    assert exchange.own_headers == {"etag": '"1"'}
 
 
 async def test_the_response_is_closed_in_the_thread_that_made_it(make_front: MakeFront) -> None:
