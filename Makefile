@@ -14,8 +14,8 @@ WEB_SOURCES = web/graphiql.html web/vite.config.ts web/tsconfig.json $(wildcard 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up demo web node test clients clients-installed check lint types contracts migrations sdl \
-  audit format schema settings pins clean
+.PHONY: help up demo web node test hostile clients clients-installed check lint types contracts migrations \
+  sdl audit format schema settings pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ web: web/dist/.built ## build GraphiQL, the page at /graphql; a running service 
 
 test: .venv/.dev ## run the tests; TESTS=path/to/test_file.py runs some
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup $(TESTS)
+
+hostile: .venv/.dev ## send every hostile request, print the table, and write docs/hostile.md
+	@$(BIN)/python -m pytest --no-header --quiet tests/hostile --hostile-page
 
 clients: .venv/.dev clients-installed ## watch runs with every client library, and print the table
 	@$(BIN)/python -m pytest --no-header tests/clients

@@ -1,16 +1,53 @@
-"""Looks again at what people are signed in by, for what stays open longer than a request."""
+"""By what somebody is signed in: finds the viewer, and looks again for what stays open longer."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 
-from accounts.sessions import viewers_by_session
-from accounts.tokens import viewers_by_token
-from accounts.viewer import Credential, Kind, Viewer
+from accounts import identity_provider, sessions, tokens, watch_tokens
+from accounts.peers import with_peers
+from accounts.viewer import BadCredential, Credential, Kind, Viewer
+
+_BY_KIND: dict[Kind, Callable[[Collection[Credential]], Iterable[Viewer]]] = {
+    Kind.TOKEN: tokens.viewers_by_token,
+    Kind.SESSION: sessions.viewers_by_session,
+    Kind.WATCH: watch_tokens.viewers_by_watch_token,
+    Kind.JWT: identity_provider.viewers_by_jwt,
+}
+
+
+def from_authorization(header: str, act_as: str | None = None) -> Viewer:
+    """The viewer behind an `Authorization` header, or behind whom its token acts as.
+
+    Raises BadCredential for a false one, and ProviderAway while nobody can tell.
+    """
+    scheme, _, text = header.partition(" ")
+    text = text.strip()
+    if scheme.lower() != "bearer" or not text:
+        raise BadCredential("Send the header `Authorization: Bearer <token>`.")
+    return with_peers([_from_bearer(text, act_as)])[0]
+
+
+def _from_bearer(text: str, act_as: str | None) -> Viewer:
+    if text.startswith(tokens.BRAND):
+        return tokens.viewer_from_token(text, act_as)
+    if act_as is not None:
+        raise BadCredential("Only an API token may act for others.")
+    if text.startswith(watch_tokens.BRAND):
+        return watch_tokens.viewer_from_watch_token(text)
+    return identity_provider.viewer_from_jwt(text)
+
+
+def from_session(key: str) -> Viewer | None:
+    """The viewer behind a session's key; None when nobody is signed in by it (any more)."""
+    viewer = sessions.viewer_from_session(key)
+    return None if viewer is None else with_peers([viewer])[0]
 
 
 def still_valid(credentials: Collection[Credential]) -> dict[Credential, Viewer]:
-    """The viewers of those that still open something, as they now are; at most three queries."""
-    keys = {kind: [key for each, key in credentials if each is kind] for kind in Kind}
-    tokens = viewers_by_token(keys[Kind.TOKEN]) if keys[Kind.TOKEN] else {}
-    sessions = viewers_by_session(keys[Kind.SESSION]) if keys[Kind.SESSION] else {}
-    found = [*tokens.values(), *sessions.values()]
-    return {viewer.credential: viewer for viewer in found if viewer.credential is not None}
+    """The viewers of those that still open something, as they now are; a few queries for all."""
+    viewers = (
+        viewer
+        for kind, find in _BY_KIND.items()
+        if (some := [each for each in credentials if each.kind is kind])
+        for viewer in find(some)
+    )
+    return {each.credential: each for each in with_peers(viewers) if each.credential is not None}

@@ -2,66 +2,141 @@
 
 import hashlib
 import secrets
-from collections.abc import Collection, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts.models import ApiToken, User
-from accounts.viewer import SCOPES, Credential, Kind, Viewer
+from accounts.external import external_user, external_users
+from accounts.models import ApiToken
+from accounts.viewer import ACT_AS, ADMIN, SCOPES, SPECIAL, BadCredential, Credential, Kind, Viewer
 
 BRAND = "dbt_"  # so that a leaked token is recognised by whoever finds it
 PREFIX_LENGTH = len(BRAND) + 6
 LAST_USED_STEP = timedelta(minutes=1)
 
 
-class BadCredential(Exception):
-    """The request carries a credential that opens nothing."""
+@dataclass(frozen=True)
+class NewToken:
+    """A token's row, and its text, which cannot be read again later."""
+
+    row: ApiToken
+    text: str
 
 
-def create_token(user: User, scopes: Sequence[str] = SCOPES) -> str:
-    """Make a token for the user and return it; it cannot be read again later."""
-    token = BRAND + secrets.token_urlsafe(32)
-    ApiToken.objects.create(
-        user=user, prefix=token[:PREFIX_LENGTH], digest=_digest(token), scopes=list(scopes)
+def create_token(
+    user_id: UUID,
+    scopes: Sequence[str] = SCOPES,
+    *,
+    name: str = "",
+    expires_at: datetime | None = None,
+) -> NewToken:
+    """Make a token for the user, who may do what the scopes say."""
+    text = BRAND + secrets.token_urlsafe(32)
+    row = ApiToken.objects.create(
+        user_id=user_id,
+        name=name,
+        prefix=text[:PREFIX_LENGTH],
+        digest=_digest(text),
+        scopes=list(scopes),
+        expires_at=expires_at,
     )
-    return token
+    return NewToken(row, text)
 
 
-def viewer_from_authorization(header: str | None) -> Viewer | None:
-    """The viewer behind an `Authorization` header: None without one; BadCredential for a false one.
+def revoke(tokens: QuerySet[ApiToken]) -> int:
+    """Revoke those that are not revoked yet; how many. What they have open closes in seconds."""
+    return tokens.filter(revoked_at=None).update(revoked_at=timezone.now())
 
-    One query; `last_used_at` costs a second one at most once a minute.
+
+def valid_tokens() -> QuerySet[ApiToken]:
+    """Those that open something now."""
+    in_time = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+    return ApiToken.objects.filter(in_time, revoked_at=None, user__is_active=True)
+
+
+def viewer_from_token(text: str, subject: str | None = None) -> Viewer:
+    """The viewer behind a token, or behind the subject for whom it acts; else BadCredential.
+
+    One query, and one for a subject; `last_used_at` costs one more at most once a minute.
     """
-    if header is None:
-        return None
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise BadCredential("Send the header `Authorization: Bearer <token>`.")
-    found = _valid().filter(digest=_digest(token.strip())).first()
+    found = _rows().filter(digest=_digest(text)).first()
     if found is None:
-        raise BadCredential("This token is unknown, or was revoked.")
+        raise BadCredential("This token is unknown, has expired, or was revoked.")
     _remember_use(found)
-    return _viewer(found)
+    if subject is None:
+        return _viewer(found)
+    if ACT_AS not in found.scopes:
+        raise BadCredential(f"This token may not act for others: that takes the scope {ACT_AS}.")
+    user = external_user(_issuer(found), subject)
+    if not user.is_active:
+        raise BadCredential("This subject was deactivated.")
+    return _acting(found, user.pk, subject)
 
 
-def viewers_by_token(ids: Collection[str]) -> dict[str, Viewer]:
-    """The viewers behind those of the tokens that still open something, by the tokens' ids."""
-    return {str(token.pk): _viewer(token) for token in _valid().filter(pk__in=ids)}
+def viewers_by_token(credentials: Collection[Credential]) -> Iterator[Viewer]:
+    """The viewers behind those of the credentials that still open something; two queries."""
+    wanted = {credential.key for credential in credentials}
+    rows = {str(row.pk): row for row in _rows().filter(pk__in=wanted)}
+    named = {
+        (_issuer(rows[each.key]), each.subject)
+        for each in credentials
+        if each.subject and each.key in rows
+    }
+    subjects = external_users(named)
+    for each in credentials:
+        row = rows.get(each.key)
+        if row is None:
+            continue
+        if not each.subject:
+            yield _viewer(row)
+        elif ACT_AS in row.scopes and (user := subjects.get((_issuer(row), each.subject))):
+            yield _acting(row, user, each.subject)
 
 
-def _valid() -> QuerySet[ApiToken]:
-    tokens = ApiToken.objects.filter(revoked_at=None, user__is_active=True)
-    return tokens.only("id", "user_id", "scopes", "last_used_at")
+def _rows() -> QuerySet[ApiToken]:
+    return (
+        valid_tokens()
+        .select_related("user")
+        .only(
+            *("id", "user_id", "scopes", "last_used_at", "expires_at"),
+            *("user__is_staff", "user__is_superuser"),
+        )
+    )
 
 
 def _viewer(token: ApiToken) -> Viewer:
-    return Viewer(token.user_id, frozenset(token.scopes), Credential(Kind.TOKEN, str(token.pk)))
+    scopes = frozenset(token.scopes)
+    return Viewer(
+        token.user_id,
+        scopes if token.user.is_superuser else scopes - {ADMIN},
+        Credential(Kind.TOKEN, str(token.pk)),
+        is_staff=token.user.is_staff,
+        expires_at=token.expires_at,
+    )
 
 
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+def _acting(token: ApiToken, user_id: UUID, subject: str) -> Viewer:
+    """The subject, who may what the token may of a user's own."""
+    return replace(
+        _viewer(token),
+        user_id=user_id,
+        scopes=frozenset(token.scopes) - set(SPECIAL),
+        credential=Credential(Kind.TOKEN, str(token.pk), subject),
+        is_staff=False,
+    )
+
+
+def _issuer(token: ApiToken) -> str:
+    """The subjects of one service are no one else's, also when two call them alike."""
+    return f"user:{token.user_id}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def _remember_use(token: ApiToken) -> None:

@@ -17,11 +17,16 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
 import dj_database_url
+import dj_email_url
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from accounts.viewer import SCOPES, SPECIAL, is_scope
+
 Words = Annotated[tuple[str, ...], NoDecode]
 """Several words in one variable, separated by commas."""
+
+Algorithm = Literal["RS256", "RS512", "PS256", "ES256", "ES512", "EdDSA", "HS256", "HS512"]
 
 SOCKET_PATH_BYTES = 103  # macOS allows fewer than Linux
 KEY_LENGTH = 50
@@ -34,7 +39,16 @@ URLS = {
         "redis://host:6379/0 or amqp://user:password@host//",
     ),
     "redis_url": (r"(redis|rediss|unix)://.", "redis://host:6379/0"),
+    "email_url": (
+        r"(smtp|submission)://[^/]|console:",
+        "submission://user:password@host:587, smtp://host:25 or console:",
+    ),
+    "app_url": (r"https?://.*[^/]$", "https://app.example.org (no final slash)"),
 }
+
+# As browsers write an origin: in lower case, an international name in its ASCII form.
+_ORIGIN = re.compile(r"(https?)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
+_OWN_PORTS = {"http": "80", "https": "443"}
 
 
 class ConfigError(SystemExit):
@@ -75,7 +89,26 @@ class Config(BaseSettings):
         description="How long browsers come by HTTPS alone, where PUBLIC_URL is https; 0: unsaid.",
     )
     cors_origins: Words = Field(
-        (), description="Origins of SPAs that may call, exactly as sent; also by WebSocket."
+        (),
+        description="Origins of SPAs that may call and sign in, as browsers send them "
+        "(https://app.example.org); the one list for CORS, CSRF and WebSockets.",
+    )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="How many proxies of yours, each adding to X-Forwarded-For, stand before the "
+        "service; 0: forwarded headers are not believed.",
+    )
+    sign_up: bool = Field(False, description="Whether anybody may make an account.")
+    email_url: str | None = Field(
+        None,
+        description="submission://user:password@host:587 or smtp://host:25; console: prints mails, "
+        "with their secrets, into the log; empty: no mail, so no password reset.",
+    )
+    email_from: str | None = Field(None, description="Whom mails come from; needed to send any.")
+    app_url: str | None = Field(
+        None, description="Where your SPA is, for links in mails; needed to send any."
     )
     database_url: str | None = Field(
         None, description="postgres://user:password@host/name; empty: SQLite in DOWNBEAT_HOME."
@@ -95,8 +128,53 @@ class Config(BaseSettings):
     type_names: Annotated[dict[str, str], NoDecode] = Field(
         {}, description='Renames a model in the schema: {"acme.jobs.Report": "AcmeReport"}.'
     )
-    introspection: bool = Field(
-        True, description="Whether anybody may introspect the schema; off: no one."
+    introspection: bool | None = Field(
+        None,
+        description="Whether anybody may introspect the schema and use GraphiQL, not only staff; "
+        "empty: while the service is embedded and not public.",
+    )
+    trusted_documents: Path | None = Field(
+        None,
+        description="A JSON file of the only documents to execute (of others than staff), as "
+        "clients' build tools write it.",
+    )
+    requests_per_minute: int = Field(
+        6_000, ge=0, description="Requests of one viewer in one web process; 0: no limit."
+    )
+    cost_per_minute: int = Field(
+        600_000,
+        ge=0,
+        description="Cost of these together (`limits` tells what costs how much); 0: no limit.",
+    )
+    anonymous_per_minute: int = Field(
+        600,
+        ge=0,
+        description="Requests of one address that are not signed in, or by a false credential.",
+    )
+    queued_runs: int = Field(
+        10_000, ge=1, description="Runs of one owner that may wait for their start at once."
+    )
+    group_readers: bool = Field(
+        False, description="Whether members of a common group may read each other's runs."
+    )
+    jwt_issuer: str | None = Field(
+        None, description="The `iss` of bearer JWTs of an identity provider; empty: none are taken."
+    )
+    jwt_audience: str | None = Field(None, description="The `aud` that they must name: this API.")
+    jwt_algorithm: Algorithm = Field(
+        "RS256", description="The one algorithm with which they are signed."
+    )
+    jwt_jwks_url: str | None = Field(
+        None, description="Where the provider publishes its keys: https://.../jwks.json."
+    )
+    jwt_key: str | None = Field(
+        None,
+        description="Instead of that: its public key as PEM, with \\n for line breaks, or the "
+        "secret of HS256.",
+    )
+    jwt_scopes: Words = Field(
+        ("runs:read", "tasks:start", "runs:cancel", "runs:delete"),
+        description="What whoever comes by such a JWT may do.",
     )
     request_size: int = Field(
         262_144, ge=1_024, description="Bytes of a GraphQL request's body, at most."
@@ -104,6 +182,14 @@ class Config(BaseSettings):
     upload_size: int = Field(2**30, ge=0, description="Bytes of a file, at most.")
     upload_seconds: int = Field(
         3_600, ge=1, description="Seconds in which an upload must be complete."
+    )
+    open_uploads: int = Field(
+        100, ge=1, description="Uploads of one owner that may be promised and not complete at once."
+    )
+    stored_bytes: int = Field(
+        10 * 2**30,
+        ge=0,
+        description="Bytes of files that one owner may have, promised uploads included.",
     )
     web_threads: int = Field(4, ge=1, description="Threads that run Django in one web process.")
     web_queue: int = Field(
@@ -140,11 +226,8 @@ class Config(BaseSettings):
     )
 
     @field_validator(
-        "secret_key_fallbacks",
-        "allowed_hosts",
-        "cors_origins",
-        "task_packages",
-        "extra_apps",
+        *("secret_key_fallbacks", "allowed_hosts", "cors_origins", "jwt_scopes"),
+        *("task_packages", "extra_apps"),
         mode="before",
     )
     @classmethod
@@ -175,12 +258,40 @@ class Config(BaseSettings):
     def _any_case(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("public_url", "broker_url", "redis_url")
+    @field_validator("public_url", "broker_url", "redis_url", "email_url", "app_url")
     @classmethod
     def _known_scheme(cls, value: str | None, info: ValidationInfo) -> str | None:
         pattern, example = URLS[str(info.field_name)]
         if value is not None and not re.match(pattern, value):
             raise ValueError(f"write it like {example}")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if "*" in origin:
+                raise ValueError(
+                    "name each origin; with a wildcard any page could act for whoever is signed in"
+                )
+            found = _ORIGIN.fullmatch(origin)
+            if found is None or int(found[2] or 0) > 65_535:
+                raise ValueError(
+                    f"{origin!r} is no origin: write https://app.example.org or "
+                    "http://localhost:5173, in lower case, without a path or a final slash"
+                )
+            if found[2] == _OWN_PORTS[found[1]]:
+                raise ValueError(f"{origin!r}: browsers leave the port out, so leave it out too")
+        return value
+
+    @field_validator("email_url")
+    @classmethod
+    def _known_mail_server(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                dj_email_url.parse(value)
+            except ValueError:
+                raise ValueError(f"write it like {URLS['email_url'][1]}") from None
         return value
 
     @field_validator("secret_key")
@@ -215,6 +326,51 @@ class Config(BaseSettings):
         dj_database_url.parse(value)
         return value
 
+    @field_validator("jwt_key")
+    @classmethod
+    def _with_lines(cls, value: str | None) -> str | None:
+        return None if value is None else value.replace("\\n", "\n")
+
+    @field_validator("jwt_jwks_url")
+    @classmethod
+    def _is_safe(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(
+            r"https://.|http://(127\.0\.0\.1|localhost)[:/]", value
+        ):
+            raise ValueError(
+                "use https://, so that nobody on the way can put keys of his own there"
+            )
+        return value
+
+    @field_validator("jwt_scopes")
+    @classmethod
+    def _known_scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for word in value:
+            if not is_scope(word) or word in SPECIAL:
+                raise ValueError(f"{word!r} is no scope for everybody: use {', '.join(SCOPES)}")
+        return value
+
+    @model_validator(mode="after")
+    def _jwt_is_complete(self) -> Self:
+        if self.jwt_issuer is None:
+            return self
+        if self.jwt_audience is None:
+            raise ValueError(
+                "JWT_AUDIENCE must be set beside JWT_ISSUER: else JWTs for others count"
+            )
+        if (self.jwt_key is None) == (self.jwt_jwks_url is None):
+            raise ValueError("set JWT_JWKS_URL or JWT_KEY beside JWT_ISSUER, and not both")
+        is_secret = self.jwt_algorithm.startswith("HS")
+        if is_secret and (
+            self.jwt_key is None or len(self.jwt_key) < 32 or "KEY--" in self.jwt_key
+        ):
+            raise ValueError(
+                f"{self.jwt_algorithm} takes a secret of at least 32 letters in JWT_KEY, and no PEM"
+            )
+        if not is_secret and self.jwt_key is not None and "PUBLIC KEY--" not in self.jwt_key:
+            raise ValueError(f"{self.jwt_algorithm} takes a public key as PEM in JWT_KEY")
+        return self
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.heartbeat_seconds * 2 > self.lease_seconds:
@@ -226,6 +382,11 @@ class Config(BaseSettings):
             raise ValueError(
                 "SECRET_KEY must be set when DATABASE_URL names a PostgreSQL server: all hosts "
                 "need the same one"
+            )
+        if self.email_url is not None and (self.email_from is None or self.app_url is None):
+            raise ValueError(
+                "EMAIL_FROM and APP_URL must be set when EMAIL_URL is: mails come from the one and "
+                "have links to the other"
             )
         if "*" in self.allowed_hosts and self.public_url is None and not self.debug:
             raise ValueError(
@@ -243,6 +404,15 @@ class Config(BaseSettings):
     def is_grown(self) -> bool:
         """Whether state lives on a database server rather than in one folder."""
         return (self.database_url or "").startswith("postgres")
+
+    @property
+    def is_public(self) -> bool:
+        """Whether others than the people of this machine are to be expected."""
+        return self.is_grown or self.is_https
+
+    @property
+    def anybody_may_introspect(self) -> bool:
+        return not self.is_public if self.introspection is None else self.introspection
 
     @property
     def logs_json(self) -> bool:
@@ -324,7 +494,7 @@ def _explain(error: ValidationError) -> str:
     lines = ["The settings in the environment or .env are wrong:"]
     for mistake in error.errors(include_url=False):
         name = ".".join(str(part) for part in mistake["loc"]).upper()
-        is_secret = not name or name.startswith("SECRET_KEY") or name.endswith("_URL")  # passwords
+        is_secret = not name or "_KEY" in name or name.endswith("_URL")  # passwords
         given = "" if is_secret else f" (given: {mistake['input']!r})"
         message = mistake["msg"].removeprefix("Value error, ")
         if mistake["type"] == "extra_forbidden":

@@ -48,8 +48,7 @@ def configuration(
         **own,
         "django": libraries,
         "django.request": "ERROR",  # a client's 4xx is the client's business
-        "django.security": "ERROR",  # so is a forged form, whose line would hold its Origin
-        "django.security.DisallowedHost": "CRITICAL",  # and a Host header
+        "django.security": "CRITICAL",  # so are its Host header, its Origin, its forms
         "uvicorn.error": libraries,  # uvicorn asks this logger for the level itself
         "downbeat.websocket": "WARNING",  # uvicorn tells of each one that comes
         "celery.worker.strategy": "WARNING",

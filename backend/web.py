@@ -38,10 +38,10 @@ def make_server(application: str, host: str, port: int, *, grace: int) -> Server
         ws_per_message_deflate=False,  # it costs each socket memory, and small messages gain little
         limit_concurrency=_connections(),
         timeout_graceful_shutdown=grace,
-        proxy_headers=False,  # anybody can send them: PUBLIC_URL says what clients see
+        proxy_headers=False,  # anybody can send them: the front believes TRUSTED_PROXIES of them
+        server_header=False,  # what serves is nobody's business
         access_log=False,  # it would print the signatures of uploads
         log_config=None,  # Django's settings configure logging for all
-        server_header=False,
     )
     return Server(options)
 

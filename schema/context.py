@@ -87,6 +87,8 @@ class RequestContext:
 
     viewer: Viewer | None
     base_url: str
+    address: str = ""
+    """From where an asker comes, who is counted by that if by nothing else."""
     waits: Waits = field(default_factory=Waits)
     answer_bytes: int = field(default_factory=lambda: ANSWER_BYTES)
     _bytes: int = field(default=0, init=False)

@@ -3,7 +3,6 @@
 from datetime import datetime
 from functools import cache
 from typing import Any, Literal
-from urllib.parse import quote
 
 import graphene
 from graphene import relay
@@ -12,11 +11,10 @@ from graphene_django import DjangoObjectType
 from graphene_django.registry import get_global_registry
 
 from accounts.models import User as UserRow
-from accounts.viewer import TASKS_START
 from schema.enums import AttemptOutcome, ErrorCode
 from schema.names import input_name, mutation_name, type_name
 from schema.scalars import JSON, URL, BigInt, DateTime
-from tasks import downloads, models, retention
+from tasks import downloads, models, permission, retention
 from tasks.exceptions import Problem
 from tasks.registry import REGISTRY
 from tasks.shapes import Model
@@ -123,7 +121,11 @@ class File(DjangoObjectType):
         fields = ()
 
     name = graphene.String(required=True, description="Its name, without a folder.")
-    content_type = graphene.String(required=True, description="Its media type, as was said.")
+    content_type = graphene.String(
+        required=True,
+        description="Its media type, as was said; an upload whose first bytes contradict it is "
+        "refused.",
+    )
     size = BigInt(required=True, description="Bytes.")
     sha256 = graphene.String(description="Its digest in hexadecimal; null until known.")
     is_ready = graphene.Boolean(required=True, description="Whether its bytes are stored.")
@@ -144,8 +146,7 @@ class File(DjangoObjectType):
         if not self.is_ready:
             return None
         until = downloads.expiry()
-        signature = quote(downloads.signature(self.pk, until), safe="")
-        url = f"{info.context.base_url}/files/{self.pk}?signature={signature}"
+        url = f"{info.context.base_url}{downloads.signed_path(self.pk, until)}"
         return Download(url=url, expires_at=until)
 
     run = graphene.Field(
@@ -198,8 +199,10 @@ class Task(graphene.ObjectType):
         return self.name in info.context.known_tasks
 
     def resolve_viewer_can_start(self, info: Any) -> bool:
-        viewer = info.context.viewer
-        return self.name in REGISTRY and viewer is not None and viewer.may(TASKS_START)
+        viewer, task = info.context.signed_in, REGISTRY.get(self.name)
+        if task is None or not viewer.may_start(self.name):
+            return False
+        return permission.allows(task.options.permission, viewer, None)
 
     def resolve_input_schema(self, info: Any) -> dict[str, Any]:
         task = REGISTRY.get(self.name)

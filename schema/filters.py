@@ -61,7 +61,7 @@ def filtered(rows: QuerySet[models.Run], wanted: Any) -> QuerySet[models.Run]:
         _check(len(tags), TAGS, "tags")
         rows = rows.filter(_carries(tags)) if all(map(is_text, tags)) else rows.none()
     if (statuses := wanted.get("statuses")) is not None:
-        rows = rows.filter(_is_in({Status(status) for status in statuses}))
+        rows = rows.filter(models.shown_as({Status(status) for status in statuses}))
     if (is_final := wanted.get("is_final")) is not None:
         final = [status.value for status in FINAL]
         rows = rows.filter(status__in=final) if is_final else rows.exclude(status__in=final)
@@ -94,14 +94,3 @@ def _carries(tags: Collection[str]) -> Q:
     if connection.features.supports_json_field_contains:
         return Q(tags__contains=list(tags)) if tags else Q()
     return Q(*(_HasTag(F("tags"), Value(tag, CharField())) for tag in set(tags)))
-
-
-def _is_in(statuses: Collection[Status]) -> Q:
-    """In one of the statuses as clients see them: CANCELING is stored as RUNNING."""
-    plain = [s.value for s in statuses if s not in (Status.RUNNING, Status.CANCELING)]
-    where = Q(status__in=plain)
-    if Status.RUNNING in statuses:
-        where |= Q(status=Status.RUNNING, cancel_requested_at=None)
-    if Status.CANCELING in statuses:
-        where |= Q(status=Status.RUNNING, cancel_requested_at__isnull=False)
-    return where

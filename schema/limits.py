@@ -9,6 +9,7 @@ SELECTIONS = 4_000  # fields, spreads and inline fragments of a document, fragme
 DIRECTIVES = 20  # directives in a document
 FRAGMENTS = 30  # fragment definitions in a document
 COST = 8_000  # fields of one operation, those of a page's items times the size of the page
+COST_OF_DOING = 10  # of each root field of a mutation, beside what its fields cost
 LINES = 2_000  # lines of a document
 PAGE_SIZE = 100  # items of a page at most
 DEFAULT_PAGE = 20  # items of a page that says nothing

@@ -6,10 +6,16 @@ from typing import Any
 
 import graphene
 
-from schema import deletions, starts, steering, uploads
+from schema import credentials, deletions, starts, steering, uploads
 from schema.run import show
 
-_FIELDS = {**uploads.FIELDS, **steering.FIELDS, **deletions.FIELDS, **starts.FIELDS}
+_FIELDS = {
+    **uploads.FIELDS,
+    **steering.FIELDS,
+    **deletions.FIELDS,
+    **credentials.FIELDS,
+    **starts.FIELDS,
+}
 
 
 def _once(resolve: Callable[..., Any]) -> Callable[..., Any]:

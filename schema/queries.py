@@ -8,10 +8,12 @@ from django.conf import settings
 from django.db.models import QuerySet
 from graphene import relay
 
+from accounts.models import ApiToken
 from accounts.models import User as UserRow
 from accounts.viewer import Viewer
 from schema import limits
 from schema.core import Task, User
+from schema.credentials import BY_KEY, ApiTokenConnection, own_tokens
 from schema.errors import bad_user_input
 from schema.filters import RunFilter, filtered
 from schema.ids import from_global_id, key_of, to_number, to_uuid
@@ -36,7 +38,7 @@ _NUMBERED: dict[str, type[models.Attempt | models.Event]] = {
 
 
 class Limits(graphene.ObjectType):
-    """What one request may be at most."""
+    """What one request, and one viewer, may at most."""
 
     page_size = graphene.Int(required=True, description="Items of a page.")
     wait_seconds = graphene.Float(required=True, description="Seconds that an answer may wait.")
@@ -44,8 +46,25 @@ class Limits(graphene.ObjectType):
     watches = graphene.Int(
         required=True, description="Streams and waits of one user open at once in one web process."
     )
+    requests_per_minute = graphene.Int(
+        required=True, description="Requests of one viewer in one web process; 0: no limit."
+    )
+    cost_per_minute = graphene.Int(
+        required=True,
+        description="What these may cost together; a field costs 1, below a page as often as the "
+        "page has items, and what is done 10; 0: no limit.",
+    )
+    queued_runs = graphene.Int(
+        required=True, description="Runs of one owner that may wait for their start at once."
+    )
     request_size = BigInt(required=True, description="Bytes of a request's body.")
     upload_size = BigInt(required=True, description="Bytes of an uploaded file.")
+    open_uploads = graphene.Int(
+        required=True, description="Uploads of one owner promised and not complete at once."
+    )
+    stored_bytes = BigInt(
+        required=True, description="Bytes of one owner's files, promised uploads included."
+    )
     depth = graphene.Int(required=True, description="Fields within fields.")
     fields = graphene.Int(required=True, description="Fields, fragments written out.")
     aliases = graphene.Int(required=True, description="Aliases.")
@@ -54,7 +73,9 @@ class Limits(graphene.ObjectType):
 class Query(graphene.ObjectType):
     """Everything that can be read."""
 
-    viewer = graphene.Field(User, description="Who asks; null when nobody is signed in.")
+    viewer = graphene.Field(
+        User, description="Who asks; null when nobody is signed in, or by a watch token alone."
+    )
     node = graphene.Field(
         relay.Node,
         id=graphene.ID(required=True, description="A global id."),
@@ -84,11 +105,20 @@ class Query(graphene.ObjectType):
     tasks = graphene.Field(
         graphene.List(graphene.NonNull(Task)), required=True, description="All declared tasks."
     )
-    limits = graphene.Field(Limits, required=True, description="What one request may be at most.")
+    api_tokens = graphene.Field(
+        ApiTokenConnection,
+        **arguments(),
+        required=True,
+        description="The viewer's tokens, newest first, those that open nothing any more too; "
+        "empty for a credential that may not manage them.",
+    )
+    limits = graphene.Field(Limits, required=True, description="What one viewer may at most.")
 
     def resolve_viewer(self, info: Any) -> UserRow | None:
         viewer = info.context.viewer
-        return None if viewer is None else UserRow.objects.get(pk=viewer.user_id)
+        if viewer is None or viewer.run_id is not None:
+            return None
+        return UserRow.objects.get(pk=viewer.user_id)
 
     def resolve_node(self, info: Any, id: str) -> Any:
         return _node(info, id)
@@ -124,14 +154,22 @@ class Query(graphene.ObjectType):
     def resolve_tasks(self, info: Any) -> list[Task]:
         return [Task(name=name) for name in REGISTRY if info.context.signed_in]
 
+    def resolve_api_tokens(self, info: Any, **page: Any) -> Page[ApiToken]:
+        return Page(Rows(own_tokens(info.context.signed_in)), Cut.of(BY_KEY, **page))
+
     def resolve_limits(self, info: Any) -> Limits:
         return Limits(
             page_size=PAGE_SIZE,
             wait_seconds=limits.WAIT_SECONDS,
             operations=limits.OPERATIONS,
             watches=settings.WATCHES_PER_USER,
+            requests_per_minute=settings.REQUESTS_PER_MINUTE,
+            cost_per_minute=settings.COST_PER_MINUTE,
+            queued_runs=settings.QUEUED_RUNS,
             request_size=settings.REQUEST_SIZE,
             upload_size=settings.UPLOAD_SIZE,
+            open_uploads=settings.OPEN_UPLOADS,
+            stored_bytes=settings.STORED_BYTES,
             depth=limits.DEPTH,
             fields=limits.FIELDS,
             aliases=limits.ALIASES,
@@ -153,8 +191,10 @@ def _node(info: Any, global_id: str) -> Any:
         return models.Run.objects.visible_to(viewer).filter(pk=key).first()
     if type_name == "File":
         return models.File.objects.visible_to(viewer).filter(pk=key).first()
-    if type_name == "User" and key == viewer.user_id:
+    if type_name == "User" and key == viewer.user_id and viewer.run_id is None:
         return UserRow.objects.get(pk=key)
+    if type_name == "ApiToken":
+        return own_tokens(viewer).filter(pk=key).first()
     return None
 
 

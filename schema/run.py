@@ -9,7 +9,7 @@ from graphene import relay
 from graphene_django import DjangoObjectType
 from pydantic import BaseModel, ValidationError
 
-from accounts.viewer import RUNS_CANCEL, RUNS_READ, TASKS_START
+from accounts.viewer import RUNS_CANCEL, RUNS_READ, Viewer
 from schema.core import Attempt, Progress, RunError, Task, User, run_error
 from schema.enums import RunPriority, RunStatus
 from schema.events import BY_NUMBER, EventConnection, EventFilter, events_of, readable
@@ -18,7 +18,7 @@ from schema.grouped import RunRows
 from schema.pages import Cut, Page, PageInfo, arguments
 from schema.run_files import FileConnection, files_of
 from schema.scalars import JSON, DateTime
-from tasks import files, models, registry
+from tasks import files, models, permission, registry
 from tasks.status import Status
 
 TASK_TYPES = TaskTypes(registry.REGISTRY)
@@ -166,18 +166,30 @@ class Run(DjangoObjectType):
 
     def resolve_viewer_can_cancel(self, info: Any) -> bool:
         is_open = not self.is_final and self.cancel_requested_at is None
-        return is_open and _may(self, info, RUNS_CANCEL)
+        return is_open and _owns(self, info) and info.context.signed_in.may(RUNS_CANCEL)
 
     def resolve_viewer_can_rerun(self, info: Any) -> bool:
-        can_be = self.is_final and self.declaration is not None
-        return can_be and _may(self, info, TASKS_START)
+        viewer, task = info.context.signed_in, self.declaration
+        if task is None or not self.is_final or not _owns(self, info):
+            return False
+        return viewer.may_start(task.name) and _is_permitted(self, task, info)
 
 
-def _may(run: models.Run, info: Any, scope: str) -> bool:
-    """Whether the viewer may read and do more with this run."""
-    viewer = info.context.signed_in
-    scopes: frozenset[str] = viewer.scopes
-    return run.owner_id == viewer.user_id and {RUNS_READ, scope} <= scopes
+def _owns(run: models.Run, info: Any) -> bool:
+    """Whether the viewer may read this run, and do more with it."""
+    viewer: Viewer = info.context.signed_in
+    return viewer.owns(run.owner_id) and viewer.may(RUNS_READ)
+
+
+def _is_permitted(run: models.Run, task: registry.Task, info: Any) -> bool:
+    """Whether the task's rule allows the viewer the input of this run."""
+    rule, given = task.options.permission, None
+    if callable(rule):
+        try:
+            given = task.check_input(_whole(run, info).input, None)
+        except ValidationError:
+            return False  # and so would the rerun be refused
+    return permission.allows(rule, info.context.signed_in, given)
 
 
 def _whole(run: models.Run, info: Any) -> models.Run:

@@ -58,6 +58,9 @@ def _cancel_run(root: Any, info: Any, id: str) -> dict[str, Any]:
     if not _may_cancel(viewer):
         return {"run": None, "errors": [_forbidden()]}
     seen = models.Run.objects.visible_to(viewer).filter(pk=key).first() if key else None
+    if seen is not None and not viewer.owns(seen.owner_id):
+        message = "This run is another's: you may read it."
+        return {"run": None, "errors": [_problem(message, RefusalCode.FORBIDDEN)]}
     if seen is not None and not seen.is_final:
         runs.cancel(viewer, [seen.pk])
         seen = _seen(viewer, [seen.pk]).first()
@@ -72,7 +75,7 @@ def _cancel_runs(root: Any, info: Any, filter: Any) -> dict[str, Any]:
     if not _may_cancel(viewer):
         return {"items": [], "errors": [_forbidden()]}
     try:
-        matching = filtered(models.Run.objects.visible_to(viewer), filter)
+        matching = filtered(models.Run.objects.owned_by(viewer), filter)
     except Refused as refused:
         return {"items": [], "errors": errors_of(refused)}
     # Those that were asked already are left out, so that repeating the call comes to an end.

@@ -49,7 +49,7 @@ class Subscription(graphene.ObjectType):
         scope=RunScope(description="Which runs; all of the viewer's when left out."),
         description="Each run of the viewer that changes from now on, also those that are started "
         "later. Read `runs` when connected: what happened before does not come. Null, and the end, "
-        "for a credential that may not read runs.",
+        "for a credential that may not read runs, or one run only.",
     )
     run_events = graphene.Field(
         EventEdge,
@@ -67,9 +67,10 @@ class Subscription(graphene.ObjectType):
 
     def subscribe_run_changed(self, info: Any, scope: Any = None) -> Source:
         viewer = info.context.signed_in
-        if not viewer.may(RUNS_READ):
+        if not viewer.may(RUNS_READ) or viewer.run_id is not None:
             return Source(NoFeed())
-        feed = OwnerFeed(viewer.user_id, checked_scope(scope or {}), selects_stored(info))
+        owners = (viewer.user_id, *viewer.peers)
+        feed = OwnerFeed(owners, checked_scope(scope or {}), selects_stored(info))
         return Source(feed.begin())
 
     def subscribe_run_events(self, info: Any, id: str, after: str | None = None) -> Source:

@@ -1,6 +1,6 @@
 """Deleting runs, files and everything of a user: bytes first, rows after."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from tasks import changes, files
 from tasks.exceptions import Problem, RefusalCode, Refused
 from tasks.models import File, Run
 from tasks.notifier import GONE, Change
+from tasks.status import FINAL
 
 BATCH = 200
 
@@ -32,19 +33,35 @@ def delete_run(viewer: Viewer, run_id: UUID) -> None:
     Raises Refused: FORBIDDEN, NOT_FOUND, RUN_NOT_FINAL.
     """
     check_may_delete(viewer)
-    run = Run.objects.visible_to(viewer).filter(pk=run_id).only("id", "status").first()
+    run = Run.objects.visible_to(viewer).filter(pk=run_id).only("id", "owner_id", "status").first()
     if run is None:
         raise _refused("There is no such run.", RefusalCode.NOT_FOUND)
+    if not viewer.owns(run.owner_id):
+        raise _refused("This run is another's: you may read it.", RefusalCode.FORBIDDEN)
     if not run.is_final:
         message = "This run is not over: wait for it, or cancel it first."
         raise _refused(message, RefusalCode.RUN_NOT_FINAL)
     remove_runs([run.pk])
 
 
+def delete_runs(viewer: Viewer, run_ids: Iterable[UUID]) -> Deleted:
+    """Delete those of these runs that are the viewer's own and final; the others stay.
+
+    Raises Refused: FORBIDDEN.
+    """
+    check_may_delete(viewer)
+    final = Run.objects.owned_by(viewer).filter(pk__in=run_ids, status__in=FINAL)
+    keys = list(final.values_list("pk", flat=True))
+    batches = (keys[start : start + BATCH] for start in range(0, len(keys), BATCH))
+    return sum(map(remove_runs, batches), Deleted())
+
+
 def delete_file(viewer: Viewer, file_id: UUID) -> None:
     """Delete a file, whoever has use for it. Raises Refused: FORBIDDEN, NOT_FOUND."""
     check_may_delete(viewer)
     while found := list(File.objects.visible_to(viewer).filter(pk=file_id)):
+        if not viewer.owns(found[0].owner_id):
+            raise _refused("This file is another's: you may read it.", RefusalCode.FORBIDDEN)
         if files.remove(found):  # 0: its upload was completed in this moment
             return
     raise _refused("There is no such file.", RefusalCode.NOT_FOUND)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import BinaryIO, cast
+from urllib.parse import quote
 from uuid import UUID
 
 from django.core.files.storage import default_storage
@@ -41,6 +42,11 @@ def signature(file_id: UUID, until: datetime) -> str:
     """Lets whoever has it read this file's bytes until then."""
     subject = f"{file_id}:{int(until.timestamp())}"
     return Signer(salt=_SALT).sign(subject).removeprefix(f"{file_id}:")
+
+
+def signed_path(file_id: UUID, until: datetime) -> str:
+    """The path of the file's address on this service, signed until then."""
+    return f"/files/{file_id}?signature={quote(signature(file_id, until), safe='')}"
 
 
 def signed_until(file_id: str, signature: str) -> datetime | None:

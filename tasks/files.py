@@ -15,13 +15,14 @@ from django.conf import settings
 from django.core import signing
 from django.core.files.base import File as Content
 from django.core.files.storage import default_storage
+from django.db import transaction
 from django.db.models import DateTimeField, Q, Value
 from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils import timezone
 
 from accounts.keys import uuid7
-from accounts.viewer import TASKS_START, Viewer
-from tasks import context
+from accounts.viewer import Viewer
+from tasks import context, quotas, sniffing
 from tasks.exceptions import Problem, RefusalCode, Refused
 from tasks.models import File
 from tasks.shapes import Shape, leaves
@@ -40,6 +41,15 @@ class StagedUpload:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Allowance:
+    """What a signature lets in: `size` bytes for this owner, until then (seconds since 1970)."""
+
+    size: int
+    until: int
+    owner: str
+
+
 class _Movable(Content):  # type: ignore[type-arg]
     """A staged file that a local storage takes over by renaming it."""
 
@@ -51,20 +61,24 @@ def create_upload(
     viewer: Viewer, *, name: str, size: int, content_type: str, sha256: str | None
 ) -> File:
     """Promise an upload; `size` in bytes and `sha256` in hex are checked when it comes."""
-    if not viewer.may(TASKS_START):
+    if not viewer.may_start_some:
         raise Refused([Problem("This token may not start tasks.", RefusalCode.FORBIDDEN)])
     problems = list(_upload_problems(name, size, content_type, sha256))
     if problems:
         raise Refused(problems)
-    return File.objects.create(
-        id=uuid7(),
-        owner_id=viewer.user_id,
-        name=name,
-        size=size,
-        content_type=content_type.lower(),
-        sha256=sha256 and sha256.lower(),
-        upload_until=timezone.now() + timedelta(seconds=settings.UPLOAD_SECONDS),
-    )
+    with transaction.atomic():
+        quotas.lock(viewer.user_id)
+        if problems := list(quotas.problems_of_upload(viewer.user_id, size)):
+            raise Refused(problems)
+        return File.objects.create(
+            id=uuid7(),
+            owner_id=viewer.user_id,
+            name=name,
+            size=size,
+            content_type=content_type.lower(),
+            sha256=sha256 and sha256.lower(),
+            upload_until=timezone.now() + timedelta(seconds=settings.UPLOAD_SECONDS),
+        )
 
 
 def _upload_problems(
@@ -87,22 +101,22 @@ def _upload_problems(
 def upload_signature(file: File) -> str:
     """Lets whoever has it upload this file's bytes, until `upload_until`."""
     until = int(file.upload_until.timestamp())
-    return signing.dumps([str(file.id), file.size, until], salt=_SALT)
+    return signing.dumps([str(file.id), file.size, until, str(file.owner_id)], salt=_SALT)
 
 
-def _signed(file_id: str, signature: str) -> tuple[int, int] | None:
-    """The size and the deadline that the signature states for this file; None when it is false."""
+def _signed(file_id: str, signature: str) -> Allowance | None:
+    """What the signature states for this file; None when it is false."""
     try:
-        signed_id, size, until = signing.loads(signature, salt=_SALT)
+        signed_id, *stated = signing.loads(signature, salt=_SALT)
+        return Allowance(*stated) if signed_id == file_id else None
     except (signing.BadSignature, ValueError, TypeError):
         return None
-    return (size, until) if signed_id == file_id else None
 
 
-def upload_allowance(file_id: str, signature: str) -> int | None:
-    """How many bytes this signature still lets in; None when it is false or too late. No query."""
+def upload_allowance(file_id: str, signature: str) -> Allowance | None:
+    """What this signature still lets in; None when it is false or too late. No query."""
     signed = _signed(file_id, signature)
-    return None if signed is None or signed[1] < timezone.now().timestamp() else signed[0]
+    return None if signed is None or signed.until < timezone.now().timestamp() else signed
 
 
 def complete_upload(file_id: str, signature: str, staged: StagedUpload | None) -> None:
@@ -113,7 +127,7 @@ def complete_upload(file_id: str, signature: str, staged: StagedUpload | None) -
     signed = _signed(file_id, signature)
     if signed is None:
         raise _refused("This upload URL is not signed by us.", RefusalCode.FORBIDDEN)
-    if signed[1] < timezone.now().timestamp():
+    if signed.until < timezone.now().timestamp():
         message = "This upload URL has expired: ask for a new one with createUpload."
         raise _refused(message, RefusalCode.UPLOAD_EXPIRED)
     file = File.objects.filter(pk=UUID(file_id)).first()
@@ -126,7 +140,19 @@ def complete_upload(file_id: str, signature: str, staged: StagedUpload | None) -
         message = f"The bytes have the SHA-256 digest {staged.sha256}, not the one promised."
         raise _refused(message, RefusalCode.UPLOAD_MISMATCH)
     if not file.is_ready:
+        _check_type(file, staged)
         _store(file, staged)
+
+
+def _check_type(file: File, staged: StagedUpload) -> None:
+    with staged.path.open("rb") as stream:
+        seen = sniffing.contradiction(file.content_type, stream.read(sniffing.HEAD))
+    if seen is not None:
+        message = (
+            f"The bytes are {seen}, not {file.content_type} as promised: nothing stored. Send the "
+            "right file, or ask for another upload with its contentType."
+        )
+        raise _refused(message, RefusalCode.UPLOAD_MISMATCH)
 
 
 def _store(file: File, staged: StagedUpload) -> None:

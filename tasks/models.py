@@ -1,8 +1,8 @@
 """The rows that are the truth: runs, their attempts and events, files, and living workers."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import ClassVar, Self, TypeVar
-from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -12,23 +12,53 @@ from django.utils import timezone
 from accounts.keys import uuid7
 from accounts.viewer import RUNS_READ, Viewer
 from tasks.registry import REGISTRY, Task
-from tasks.status import Kind, OnLost, Outcome, Priority, Status
+from tasks.status import Kind, Level, OnLost, Outcome, Priority, Status
 
 M = TypeVar("M", bound=models.Model)
 
 
-def _owners_seen_by(viewer: Viewer | None) -> tuple[UUID, ...]:
-    """Whose rows this viewer may see: nobody's for nobody."""
-    return (viewer.user_id,) if viewer is not None and viewer.may(RUNS_READ) else ()
-
-
 class OwnedQuerySet(models.QuerySet[M]):
-    """Rows that belong to a user."""
+    """Rows that belong to a user, and to a run or are one."""
 
     def visible_to(self, viewer: Viewer | None) -> Self:
         """The one door to rows: what this viewer may see."""
-        owners = _owners_seen_by(viewer)
-        return self.filter(owner_id=owners[0]) if owners else self.none()
+        if viewer is None or not viewer.may(RUNS_READ):
+            return self.none()
+        if viewer.run_id is not None:
+            column = "pk" if self.model is Run else "run_id"
+            return self.filter(**{column: viewer.run_id, "owner_id": viewer.user_id})
+        if viewer.is_admin:
+            return self.all()
+        if viewer.peers:
+            return self.filter(owner_id__in=(viewer.user_id, *viewer.peers))
+        return self.filter(owner_id=viewer.user_id)
+
+    def owned_by(self, viewer: Viewer) -> Self:
+        """Those of the visible ones that the viewer may do something with."""
+        rows = self.visible_to(viewer)
+        return rows if viewer.is_admin else rows.filter(owner_id=viewer.user_id)
+
+
+# Each with an OR before it, for SQLite infers nothing from one of a list.
+_UNUSUAL = (
+    models.Q(status="SCHEDULED")
+    | models.Q(status="FAILED")
+    | models.Q(status="CANCELED")
+    | models.Q(status="EXPIRED")
+    | models.Q(status="LOST")
+)
+
+
+def shown_as(statuses: Collection[Status]) -> models.Q:
+    """In one of the statuses as clients see them: CANCELING is stored as RUNNING."""
+    plain = [s.value for s in statuses if s not in (Status.RUNNING, Status.CANCELING)]
+    # One alone is said in the words of the partial indexes, for SQLite infers little.
+    where = models.Q(status=plain[0]) if len(plain) == 1 else models.Q(status__in=plain)
+    if Status.RUNNING in statuses:
+        where |= models.Q(status=Status.RUNNING, cancel_requested_at=None)
+    if Status.CANCELING in statuses:
+        where |= models.Q(status=Status.RUNNING, cancel_requested_at__isnull=False)
+    return where
 
 
 class Run(models.Model):
@@ -92,7 +122,7 @@ class Run(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["owner", "task", "idempotency_key"],
+                fields=["idempotency_key", "owner", "task"],  # found by the key alone, too
                 condition=models.Q(idempotency_key__isnull=False),
                 name="run_idempotency_key",
             ),
@@ -114,7 +144,15 @@ class Run(models.Model):
                 name="run_next",
             ),
             models.Index(fields=["id"], condition=models.Q(status="RUNNING"), name="run_running"),
+            models.Index(
+                fields=["owner"],
+                condition=models.Q(status__in=["SCHEDULED", "QUEUED"]),
+                name="run_owner_waiting",
+            ),
             models.Index(fields=["owner", "-id"], name="run_owner"),
+            models.Index(fields=["task", "-id"], name="run_task"),
+            # What is in no other index by its status, and on no run's usual way to SUCCEEDED.
+            models.Index(fields=["status", "-id", "task"], condition=_UNUSUAL, name="run_unusual"),
             models.Index(fields=["owner", "task", "-id"], name="run_owner_task"),
             models.Index(
                 fields=["owner", "status", "-id"],
@@ -132,7 +170,11 @@ class Run(models.Model):
 
     def is_visible_to(self, viewer: Viewer | None) -> bool:
         """The rule of `visible_to`, for a row that several watchers share."""
-        return self.owner_id in _owners_seen_by(viewer)
+        if viewer is None or not viewer.may(RUNS_READ):
+            return False
+        if viewer.run_id is not None:
+            return self.pk == viewer.run_id and self.owner_id == viewer.user_id
+        return viewer.is_admin or self.owner_id in (viewer.user_id, *viewer.peers)
 
     @property
     def shown_status(self) -> Status:
@@ -181,6 +223,11 @@ class Event(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} {self.number} of {self.run_id}"
 
+    @property
+    def level_name(self) -> str:
+        """Of a log line; empty for other events."""
+        return "" if self.level is None else Level(self.level).name
+
 
 class Effect(models.Model):
     """Something a run did outside itself: begun, and known to be done once `done_at` is set."""
@@ -202,13 +249,14 @@ class File(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="files"
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="files", db_index=False
     )
     run = models.ForeignKey(
         Run,
         on_delete=models.CASCADE,
         null=True,
         related_name="files",
+        db_index=False,
         help_text="The run that saved it; null for an upload.",
     )
     name = models.CharField(max_length=255)
@@ -224,6 +272,15 @@ class File(models.Model):
     )
 
     objects = OwnedQuerySet["File"].as_manager()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["owner", "-id"], name="file_owner"),
+            models.Index(fields=["run", "-id"], name="file_run"),
+            models.Index(
+                fields=["id"], condition=models.Q(ready_at__isnull=True), name="file_not_ready"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} {self.id}"

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Required, Self, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
 from tasks.exceptions import DeclarationError
+from tasks.permission import Rule, is_rule
 from tasks.status import FINAL, Effects, OnLost, Status
 
 DEFAULT_QUEUE = "default"
@@ -18,12 +19,20 @@ _HELP = {
     "retries": "retries must be a whole number from 0 to 100.",
     "retry_on": "retry_on must be a tuple of exception classes, such as (ConnectionError,).",
     "queue": "queue must be a name of at most 50 small letters, digits, - and _.",
+    "permission": "permission must be 'staff', 'group:NAME', a Django permission such as "
+    "'app.change_thing', or a function of the viewer and the input.",
     "retention_days": "retention_days must be whole days (0: for ever), for all final statuses or "
     f"by status: {', '.join(sorted(FINAL))}.",
 }
 
 Days = Annotated[int, Field(ge=0, le=36_500, strict=True)]
 Seconds = Annotated[float, Field(ge=0.1, le=MONTH, strict=True)]
+
+
+def _rule(rule: Rule) -> Rule:
+    if not is_rule(rule):
+        raise ValueError("no rule")
+    return rule
 
 
 class GivenOptions(TypedDict, total=False):
@@ -40,6 +49,7 @@ class GivenOptions(TypedDict, total=False):
     queue: str
     max_running: int | None
     retention_days: int | Mapping[str, int] | None
+    permission: Rule
 
 
 class Options(BaseModel):
@@ -58,6 +68,7 @@ class Options(BaseModel):
     queue: str = Field(DEFAULT_QUEUE, pattern=r"^[a-z0-9]([a-z0-9_-]{0,48}[a-z0-9])?$")
     max_running: int | None = Field(None, ge=1, strict=True)
     retention_days: Days | dict[Status, Days] | None = None
+    permission: Annotated[Rule, PlainValidator(_rule)] = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

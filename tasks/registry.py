@@ -18,7 +18,9 @@ from tasks.shapes import Model, ShapeReader, UnsupportedHint, check_name, flaws
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-RESERVED_VERBS = ("cancel", "rerun", "start", "create", "update", "delete", "pause", "resume")
+RESERVED_VERBS = (
+    *("cancel", "rerun", "start", "create", "update", "delete", "revoke", "pause", "resume"),
+)
 
 
 @dataclass(frozen=True)
@@ -223,6 +225,9 @@ def task(function: Any = None, /, **options: Unpack[GivenOptions]) -> Callable[[
     `max_running`: how many of its runs may be RUNNING at once, over all workers.
     `retention_days`: days that final runs are kept, for all or by status, such as
     {"SUCCEEDED": 7}; 0 means for ever (the setting RETENTION_DAYS).
+    `permission`: who may start it: "staff", "group:NAME", a Django permission such as
+    "reports.publish_report", or a function of the viewer and the checked input (everybody). The
+    function is also asked with None as the input: whether there is any input that it would allow.
     """
 
     def declare(function: F) -> F:

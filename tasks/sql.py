@@ -30,7 +30,8 @@ class Verb:
 # {texts} (those of a JSON list),
 # {among}...{locked or skip_locked}{end} (a batch of rows), {in}...{in_end} (a JSON list of ids),
 # {lines} (the rows of a JSON list: value, place) and {part}...{part_end} (a text of such a value),
-# {time} and {json} (the type of a parameter that may be null) and {never} (later than every time).
+# {time}, {key} and {json} (the type of a parameter that may be null),
+# {never} (later than every time).
 _POSTGRESQL = {
     "now": "statement_timestamp()",  # not clock_timestamp(): volatile, so no index bound
     "epoch": "extract(epoch from statement_timestamp())",
@@ -50,6 +51,7 @@ _POSTGRESQL = {
     "part": "(line.value ->> ",
     "part_end": ")",
     "time": "::timestamptz",
+    "key": "::uuid",
     "json": "::jsonb",
     "never": "'infinity'::timestamptz",
 }
@@ -73,6 +75,7 @@ _SQLITE = {
     "part": "json_extract(line.value, '$.' || ",
     "part_end": ")",
     "time": "",
+    "key": "",
     "json": "",
     "never": "'9999'",
 }
@@ -110,7 +113,8 @@ def ask(question: str, **params: Any) -> tuple[Any, ...]:
     """The one row that answers a question in the words of above."""
     words = _POSTGRESQL if connection.vendor == "postgresql" else _SQLITE
     with connection.cursor() as cursor:
-        cursor.execute(question.format_map(words), params)
+        values = {name: _adapt(name, value) for name, value in params.items()}
+        cursor.execute(question.format_map(words), values)
         row: tuple[Any, ...] = cursor.fetchone()
     return row
 

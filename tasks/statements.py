@@ -28,18 +28,27 @@ _END_ATTEMPT = """UPDATE tasks_attempt SET finished_at = {now}, outcome = %(outc
         error = %(error)s
     FROM u WHERE tasks_attempt.run_id = u.id AND tasks_attempt.number = u.attempt"""
 
+# Whether fewer than `most` runs of the owner wait: counted no further than needed.
+_HAS_ROOM = f"""(SELECT COUNT(*) FROM (SELECT 1 FROM tasks_run
+        WHERE owner_id = %(owner_id)s AND {_WAITS} LIMIT %(most)s) waiting) < %(most)s"""
+
+# Whether the owner has as many waiting runs as may be: 1 or 0.
+IS_FULL = "SELECT CASE WHEN " + _HAS_ROOM + " THEN 0 ELSE 1 END"
+
 SUBMIT = Verb(
     """INSERT INTO tasks_run (id, owner_id, task, input, input_hash, idempotency_key, on_lost,
         max_failures, is_gated, is_unique, priority, tags, run_at, expires_at, rerun_of,
         status, revision, attempt, failures, rings, ring_at, created_at)
-    VALUES (%(id)s, %(owner_id)s, %(task)s, %(input)s, %(input_hash)s, %(idempotency_key)s,
+    SELECT %(id)s, %(owner_id)s, %(task)s, %(input)s, %(input_hash)s, %(idempotency_key)s,
         %(on_lost)s, %(max_failures)s, %(is_gated)s, %(is_unique)s, %(priority)s, %(tags)s,
         %(run_at)s, %(expires_at)s, %(rerun_of)s,
         CASE WHEN %(run_at)s{time} > {now} THEN 'SCHEDULED' ELSE 'QUEUED' END, 1, 0, 0, 0,
         {least}(CASE WHEN %(run_at)s{time} > {now} THEN %(run_at)s{time}
             ELSE {after}%(ring)s{seconds} END, COALESCE(%(expires_at)s{time}, {never})),
-        {now})
-    ON CONFLICT DO NOTHING""",
+        {now}
+    WHERE """
+    + _HAS_ROOM
+    + " ON CONFLICT DO NOTHING",
     (_EVENT + "id, revision, {now}, status, NULL, '' FROM u",),
 )
 
@@ -172,15 +181,16 @@ RECOVER = _lose(
 # The same for the one run of a worker process that is known to be dead.
 LOSE = _lose(_HELD)
 
-# `ids` is a JSON list; `owner_id` must match as well. A waiting run is over at once, a running one
-# is asked.
+# `ids` is a JSON list; `owner_id` must match as well, unless it is None. A waiting run is over at
+# once, a running one is asked.
 CANCEL = Verb(
     f"""UPDATE tasks_run SET cancel_requested_at = {{now}}, revision = revision + 1,
         status = CASE WHEN {_WAITS} THEN 'CANCELED' ELSE status END,
         ring_at = CASE WHEN {_WAITS} THEN NULL ELSE ring_at END,
         finished_at = CASE WHEN {_WAITS} THEN {{now}} END
     WHERE id {{among}}SELECT id FROM tasks_run WHERE id {{in}}%(ids)s{{in_end}}
-        AND owner_id = %(owner_id)s ORDER BY id {{locked}}{{end}}
+        AND (%(owner_id)s{{key}} IS NULL OR owner_id = %(owner_id)s{{key}})
+        ORDER BY id {{locked}}{{end}}
         AND status IN ('SCHEDULED', 'QUEUED', 'RUNNING') AND cancel_requested_at IS NULL""",
     (
         _EVENT

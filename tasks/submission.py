@@ -12,11 +12,11 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from accounts.keys import uuid7
 from accounts.viewer import RUNS_READ, TASKS_START, Viewer
-from tasks import broker, changes, context, files, statements
+from tasks import broker, changes, context, files, permission, sql, statements
 from tasks.exceptions import Problem, RefusalCode, Refused
 from tasks.models import Run
 from tasks.registry import Task
@@ -60,34 +60,56 @@ def submit(
     data: dict[str, Any],
     options: RunOptions | None = None,
     *,
-    rerun_of: UUID | None = None,
+    rerun_of: Run | None = None,
 ) -> Submitted:
     """Write a run that waits, and knock; the same key and input give the first run again.
 
-    Raises Refused, with nothing written: FORBIDDEN, NOT_FOUND and UPLOAD_INCOMPLETE (a file),
-    BAD_USER_INPUT (a constraint), IDEMPOTENCY_KEY_REUSED (the same key with another input).
+    It belongs to the viewer, or to the owner of the run that it repeats. Raises Refused, with
+    nothing written: FORBIDDEN, NOT_FOUND and UPLOAD_INCOMPLETE (a file), BAD_USER_INPUT (a
+    constraint), IDEMPOTENCY_KEY_REUSED (the same key with another input), QUOTA_EXCEEDED.
     """
-    if not viewer.may(TASKS_START):
-        raise Refused([Problem("This token may not start tasks.", RefusalCode.FORBIDDEN)])
+    check_may_start(viewer, task)
     options = options or RunOptions()
     found = chain(_option_problems(options), _text_problems(task, data))
     if problems := list(islice(found, PROBLEMS)):
         raise Refused(problems)
-    given_files = _given_files(viewer, task, data)
-    given = _checked(task, data, given_files)
+    owner_id = viewer.user_id if rerun_of is None else rerun_of.owner_id
+    given_files = _given_files(owner_id, task, data)
+    checked = _checked(task, data, given_files)
+    if not permission.allows(task.options.permission, viewer, checked):
+        raise Refused([_not_permitted(task)])
     files.will_be_used(given_files, options.run_at)
-    return _insert(viewer, task, given, options, rerun_of)
+    return _insert(viewer, task, checked.model_dump(mode="json"), options, owner_id, rerun_of)
+
+
+def check_may_start(viewer: Viewer, task: Task) -> None:
+    """Refused with FORBIDDEN unless the credential and its user may start the task."""
+    if not viewer.may_start(task.name):
+        message = f"This token may not start {task.name}: that takes {TASKS_START}:{task.name}."
+        raise Refused([Problem(message, RefusalCode.FORBIDDEN)])
+    if not permission.allows(task.options.permission, viewer, None):
+        raise Refused([_not_permitted(task)])
+
+
+def _not_permitted(task: Task) -> Problem:
+    return Problem(f"You are not permitted to start {task.name}.", RefusalCode.FORBIDDEN)
 
 
 def _insert(
-    viewer: Viewer, task: Task, given: dict[str, Any], options: RunOptions, rerun_of: UUID | None
+    viewer: Viewer,
+    task: Task,
+    given: dict[str, Any],
+    options: RunOptions,
+    owner_id: UUID,
+    rerun_of: Run | None,
 ) -> Submitted:
     run_id, input_hash = uuid7(), _hash(given)
     while True:
         made = changes.perform(
             statements.SUBMIT,
             id=run_id,
-            owner_id=viewer.user_id,
+            owner_id=owner_id,
+            most=settings.QUEUED_RUNS,
             task=task.name,
             input=given,
             input_hash=input_hash,
@@ -100,16 +122,22 @@ def _insert(
             tags=list(options.tags or ()),
             run_at=options.run_at,
             expires_at=options.expires_at,
-            rerun_of=rerun_of,
+            rerun_of=rerun_of and rerun_of.pk,
             # A knock that will not be sent makes the run due for the conductor at once.
             ring=settings.RING_SECONDS if broker.KNOCKER.has_room() else 0,
         )
         if made:
             _knock(made[0])
             return Submitted(made[0], replayed=False)
-        first = _first(viewer, task, options.idempotency_key, input_hash)
+        first = _first(owner_id, task, options.idempotency_key, input_hash)
         if first is not None:  # None: deleted or over in between, so the place is free again
             return _replay(viewer, first, input_hash)
+        if sql.ask(statements.IS_FULL, owner_id=owner_id, most=settings.QUEUED_RUNS)[0]:
+            message = (
+                f"{settings.QUEUED_RUNS} runs of yours are waiting, as many as may: let some "
+                "begin, or cancel some, and start again."
+            )
+            raise Refused([Problem(message, RefusalCode.QUOTA_EXCEEDED)])
 
 
 def _knock(run: Run) -> None:
@@ -118,9 +146,9 @@ def _knock(run: Run) -> None:
         transaction.on_commit(lambda: broker.KNOCKER.knock(knock))
 
 
-def _first(viewer: Viewer, task: Task, key: str | None, input_hash: str) -> Run | None:
+def _first(owner_id: UUID, task: Task, key: str | None, input_hash: str) -> Run | None:
     """The run that stood in the way of a second one."""
-    runs = Run.objects.filter(owner_id=viewer.user_id, task=task.name)
+    runs = Run.objects.filter(owner_id=owner_id, task=task.name)
     if key is not None and (first := runs.filter(idempotency_key=key).first()) is not None:
         return first
     return runs.filter(is_unique=True, input_hash=input_hash, status__in=OPEN).first()
@@ -147,7 +175,7 @@ def _outline(run: Run) -> Run:
 
 def check_may_rerun(viewer: Viewer) -> None:
     """Refused with FORBIDDEN unless the credential may start tasks and read the first run."""
-    if not (viewer.may(TASKS_START) and viewer.may(RUNS_READ)):
+    if not (viewer.may_start_some and viewer.may(RUNS_READ)):
         message = f"This token may not rerun: that takes {TASKS_START} and {RUNS_READ}."
         raise Refused([Problem(message, RefusalCode.FORBIDDEN)])
 
@@ -162,6 +190,8 @@ def rerun(viewer: Viewer, run_id: UUID, options: RunOptions | None = None) -> Su
     run = Run.objects.visible_to(viewer).filter(pk=run_id).first()
     if run is None:
         raise _refused("There is no such run.", RefusalCode.NOT_FOUND, "id")
+    if not viewer.owns(run.owner_id):
+        raise _refused("This run is another's: you may read it.", RefusalCode.FORBIDDEN, "id")
     if not run.is_final:
         message = "This run is not over: wait for it, or cancel it first."
         raise _refused(message, RefusalCode.RUN_NOT_FINAL, "id")
@@ -173,7 +203,7 @@ def rerun(viewer: Viewer, run_id: UUID, options: RunOptions | None = None) -> Su
         options = replace(options, tags=tuple(run.tags))
     if options.priority is None:
         options = replace(options, priority=Priority(run.priority))
-    return submit(viewer, run.declaration, run.input, options, rerun_of=run.pk)
+    return submit(viewer, run.declaration, run.input, options, rerun_of=run)
 
 
 def _refused(message: str, code: RefusalCode, *path: str) -> Refused:
@@ -220,12 +250,12 @@ def _text_problems(task: Task, data: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(reason, path=("input", *path))
 
 
-def _given_files(viewer: Viewer, task: Task, data: dict[str, Any]) -> dict[UUID, context.File]:
-    """The files named in the input, each ready and the viewer's own, or Refused."""
+def _given_files(owner_id: UUID, task: Task, data: dict[str, Any]) -> dict[UUID, context.File]:
+    """The files named in the input, each ready and the owner's own, or Refused."""
     named = dict(leaves(data, task.input, "File"))
     if len(named) > FILES:
         raise Refused([Problem(f"An input may name at most {FILES} files.", path=("input",))])
-    found = files.find(files.keys_in(data, task.input), viewer.user_id)
+    found = files.find(files.keys_in(data, task.input), owner_id)
     problems = []
     for path, value in named.items():
         key = files.as_key(value)
@@ -241,11 +271,9 @@ def _given_files(viewer: Viewer, task: Task, data: dict[str, Any]) -> dict[UUID,
     return {key: files.as_input(file) for key, file in found.items()}
 
 
-def _checked(
-    task: Task, data: dict[str, Any], given_files: dict[UUID, context.File]
-) -> dict[str, Any]:
+def _checked(task: Task, data: dict[str, Any], given_files: dict[UUID, context.File]) -> BaseModel:
     try:
-        return task.check_input(data, given_files).model_dump(mode="json")
+        return task.check_input(data, given_files)
     except ValidationError as error:
         mistakes = error.errors(include_url=False, include_input=False, include_context=False)
         problems = [Problem(m["msg"], path=("input", *m["loc"])) for m in mistakes[:PROBLEMS]]

@@ -88,13 +88,12 @@ class Feed(ABC):
         return ()
 
     @property
-    def owner_id(self) -> UUID | None:
+    def owner_ids(self) -> Collection[UUID]:
         """Whose runs it is about, all of them."""
-        return None
+        return ()
 
-    @property
-    def before(self) -> dict[UUID, int]:
-        """The revisions of the owner's runs when it was asked for: where its news begin."""
+    def before(self, owner_id: UUID) -> dict[UUID, int]:
+        """The revisions of this owner's runs when it was asked for: where its news begin."""
         return {}
 
     @property
@@ -214,26 +213,26 @@ class Scope:
 
 @dataclass
 class OwnerFeed(Feed):
-    """All runs of one owner in a scope: each change from now on."""
+    """All runs of some owners in a scope: each change from now on."""
 
-    owner: UUID
+    owners: Collection[UUID]
     scope: Scope = field(default_factory=Scope)
     is_heavy: bool = True
-    _before: dict[UUID, int] = field(default_factory=dict, init=False)
+    _before: dict[UUID, dict[UUID, int]] = field(default_factory=dict, init=False)
     _behind: dict[UUID, int] = field(default_factory=dict)
     _told: "OrderedDict[UUID, int]" = field(default_factory=OrderedDict)
 
     @property
-    def owner_id(self) -> UUID | None:
-        return self.owner
+    def owner_ids(self) -> Collection[UUID]:
+        return self.owners
 
-    @property
-    def before(self) -> dict[UUID, int]:
-        return self._before
+    def before(self, owner_id: UUID) -> dict[UUID, int]:
+        return self._before.get(owner_id, {})
 
     def begin(self) -> Self:
-        """Remember how the owner's runs stand now."""
-        self._before = {change.run_id: change.revision for change in standing((), (self.owner,))}
+        """Remember how the owners' runs stand now."""
+        for change in standing((), self.owners):
+            self._before.setdefault(change.owner_id, {})[change.run_id] = change.revision
         return self
 
     @property

@@ -5,6 +5,8 @@ bounded by the limits and not by the document.
 """
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 from graphql import (
@@ -16,6 +18,7 @@ from graphql import (
     IntValueNode,
     Node,
     OperationDefinitionNode,
+    OperationType,
     SelectionSetNode,
 )
 
@@ -42,8 +45,25 @@ class _Place(NamedTuple):
     within: tuple[str, ...] = ()  # the fragments it is written in
 
 
-def admit(document: DocumentNode, *, introspection: bool) -> None:
-    """RequestRefused when the document is beyond a limit, or introspects where that is off."""
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a document asks for. `costs`: of each operation, by its name."""
+
+    costs: Mapping[str | None, int]
+    introspects: bool
+
+    def refuse_introspection(self) -> None:
+        """RequestRefused when the document introspects."""
+        if self.introspects:
+            raise RequestRefused(
+                Fault.DOCUMENT,
+                Code.GRAPHQL_VALIDATION_FAILED,
+                "Introspection is off on this server; ask its operators for the schema.",
+            )
+
+
+def admit(document: DocumentNode) -> Survey:
+    """What the document asks for; RequestRefused when it is beyond a limit."""
     fragments = {
         node.name.value: node
         for node in document.definitions
@@ -51,26 +71,31 @@ def admit(document: DocumentNode, *, introspection: bool) -> None:
     }
     _check(len(fragments), limits.FRAGMENTS, "fragments")
     _check(_count_directives(document), limits.DIRECTIVES, "directives")
-    survey = _Survey(fragments, introspection)
+    walk = _Walk(fragments)
+    costs: dict[str | None, int] = {}
+    introspects = False
     for node in document.definitions:
         if isinstance(node, OperationDefinitionNode):
-            survey.measure(node.selection_set)
-    while survey.unused:  # validation reads them too
-        survey.measure(fragments[survey.unused.pop()].selection_set)
+            tally = walk.measure(node.selection_set)
+            name = node.name.value if node.name else None
+            costs[name] = tally.cost(is_mutation=node.operation is OperationType.MUTATION)
+            introspects |= tally.introspects
+    while walk.unused:  # validation reads them too
+        introspects |= walk.measure(fragments[walk.unused.pop()].selection_set).introspects
+    return Survey(costs, introspects)
 
 
-class _Survey:
+class _Walk:
     """What is common to the definitions of one document."""
 
-    def __init__(self, fragments: dict[str, FragmentDefinitionNode], introspection: bool) -> None:
+    def __init__(self, fragments: dict[str, FragmentDefinitionNode]) -> None:
         self._fragments = fragments
-        self._introspection = introspection
         self._selections = 0
         self.unused = set(fragments)
 
-    def measure(self, root: SelectionSetNode) -> None:
+    def measure(self, root: SelectionSetNode) -> "_Tally":
         """Walk one operation, or a fragment that no operation uses."""
-        tally = _Tally(self._introspection)
+        tally = _Tally()
         places = [_Place(root)]
         while places:
             place = places.pop()
@@ -85,6 +110,7 @@ class _Survey:
                     below = self._spread(cast(FragmentSpreadNode, selection).name.value, place)
                 if below is not None:
                     places.append(below)
+        return tally
 
     def _spread(self, name: str, place: _Place) -> _Place | None:
         if name in place.within:
@@ -99,19 +125,29 @@ class _Survey:
 class _Tally:
     """The counts of one operation."""
 
-    def __init__(self, introspection: bool) -> None:
-        self._introspection = introspection
+    def __init__(self) -> None:
         self._fields = 0
         self._introspected = 0
         self._cost = 0
+        self._roots = 0
         self._aliases = 0
         self._paths: dict[tuple[int, str], int] = {}
         self._repeats: Counter[int] = Counter()
+
+    @property
+    def introspects(self) -> bool:
+        return self._introspected > 0
+
+    def cost(self, *, is_mutation: bool) -> int:
+        """What the operation costs its viewer."""
+        doing = self._roots * limits.COST_OF_DOING if is_mutation else 0
+        return self._cost + self._introspected + doing
 
     def count(self, node: FieldNode, place: _Place) -> _Place | None:
         """Count the field; the place below it, if it has one."""
         introspecting = place.introspecting or node.name.value in INTROSPECTION
         depth = place.depth + 1
+        self._roots += depth == 1
         if introspecting:
             self._count_introspection(depth)
         else:
@@ -140,12 +176,6 @@ class _Tally:
         )
 
     def _count_introspection(self, depth: int) -> None:
-        if not self._introspection:
-            raise RequestRefused(
-                Fault.DOCUMENT,
-                Code.GRAPHQL_VALIDATION_FAILED,
-                "Introspection is off on this server; ask its operators for the schema.",
-            )
         self._introspected += 1
         _check(self._introspected, limits.INTROSPECTION_FIELDS, "fields of introspection")
         _check(depth, limits.INTROSPECTION_DEPTH, "levels of introspection")

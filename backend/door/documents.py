@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from graphql import (
@@ -21,7 +21,7 @@ from graphql import (
     validate,
 )
 
-from backend.door.admission import admit
+from backend.door.admission import Survey, admit
 from backend.door.errors import Fault, RequestRefused
 from schema.errors import Code
 from schema.limits import ERRORS, LINES, TOKENS
@@ -38,16 +38,17 @@ class Document:
 
     tree: DocumentNode
     operations: dict[str | None, OperationType]
+    survey: Survey
 
-    def operation(self, name: str | None) -> OperationType:
-        """The kind of the operation that will run."""
+    def operation(self, name: str | None) -> tuple[OperationType, int]:
+        """The kind of the operation that will run, and its cost."""
         if name is None and len(self.operations) == 1:
-            return next(iter(self.operations.values()))
-        if name is None:
+            name = next(iter(self.operations))
+        elif name is None:
             raise _no_operation("Say with `operationName` which of the operations to run.")
         if name not in self.operations:
             raise _no_operation("`operationName` names no operation of the document.")
-        return self.operations[name]
+        return self.operations[name], self.survey.costs[name]
 
 
 class Documents:
@@ -56,24 +57,44 @@ class Documents:
     What is refused is not kept: each of a hundred wrong documents would push out a right one.
     """
 
-    def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
+    def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
-        self._introspection = introspection
         self._kept: OrderedDict[str, Document] = OrderedDict()
         self._length = 0
         self._lock = threading.Lock()
 
-    def get(self, text: str) -> Document:
-        """The document, from the cache if it is there; RequestRefused when it must not run."""
+    def get(
+        self,
+        text: str,
+        *,
+        introspection: bool = True,
+        pay: Callable[[int], None] = lambda cost: None,
+    ) -> Document:
+        """The document, from the cache if it is there; RequestRefused when it must not run.
+
+        Without `introspection` nothing helps to guess the schema either. `pay` is asked for the
+        work that a document makes which is not in the cache.
+        """
+        document = self._find(text)
+        if document is None:
+            pay(len(text))  # to validate it takes longer than to execute most
+            return self._read(text, introspection)
+        if not introspection:
+            document.survey.refuse_introspection()
+        return document
+
+    def _find(self, text: str) -> Document | None:
         with self._lock:
             document = self._kept.get(text)
             if document is not None:
                 self._kept.move_to_end(text)
-                return document
-        tree = self._validated(text)
+            return document
+
+    def _read(self, text: str, introspection: bool) -> Document:
+        tree, survey = self._validated(text, introspection)
         if len(text) > LONGEST:
-            return Document(tree, _operations(tree))
-        document = Document(parse(text, no_location=True), _operations(tree))
+            return Document(tree, _operations(tree), survey)
+        document = Document(parse(text, no_location=True), _operations(tree), survey)
         with self._lock:
             self._keep(text, document)
         return document
@@ -87,19 +108,19 @@ class Documents:
             oldest, _ = self._kept.popitem(last=False)
             self._length -= len(oldest)
 
-    def _validated(self, text: str) -> DocumentNode:
+    def _validated(self, text: str, introspection: bool) -> tuple[DocumentNode, Survey]:
         if text.count("\n") + text.count("\r") > LINES:  # each error counts them again
             message = f"The query is too complex: more than {LINES} lines."
             raise RequestRefused(Fault.REQUEST, Code.QUERY_TOO_COMPLEX, message)
         tree = _parse(text)
-        admit(tree, introspection=self._introspection)
+        survey = admit(tree)
+        if not introspection:
+            survey.refuse_introspection()
         _check_subscriptions(tree)
-        errors = validate(
-            self._schema, tree, max_errors=ERRORS, hide_suggestions=not self._introspection
-        )
+        errors = validate(self._schema, tree, max_errors=ERRORS, hide_suggestions=not introspection)
         if errors:
             raise RequestRefused(Fault.DOCUMENT, Code.GRAPHQL_VALIDATION_FAILED, *errors)
-        return tree
+        return tree, survey
 
 
 def _check_subscriptions(tree: DocumentNode) -> None:

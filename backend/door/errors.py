@@ -19,16 +19,19 @@ class Fault(Enum):
     """Why nothing was executed."""
 
     REQUEST = "REQUEST"  # no readable GraphQL request, or one beyond the limits
+    RATE = "RATE"  # too many requests, or too costly ones, in a minute
     DOCUMENT = "DOCUMENT"  # the document or its variables do not fit the schema
 
 
 class RequestRefused(Exception):
     """The request is not executed; the errors are fit for the client's eyes."""
 
-    def __init__(self, fault: Fault, code: Code, *errors: GraphQLError | str) -> None:
+    def __init__(
+        self, fault: Fault, code: Code, *errors: GraphQLError | str, **extensions: Any
+    ) -> None:
         super().__init__(code)
         self.fault = fault
-        self.errors = [_formatted(_graphql_error(error), code) for error in errors]
+        self.errors = [_formatted(_graphql_error(error), code, **extensions) for error in errors]
 
 
 def _graphql_error(error: GraphQLError | str) -> GraphQLError:

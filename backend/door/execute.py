@@ -14,10 +14,13 @@ from graphql import (
     execute_sync,
 )
 
-from backend.door.documents import Documents
+from accounts.viewer import Viewer
+from backend.door.documents import Document, Documents
 from backend.door.encoding import encode
 from backend.door.errors import Fault, RequestRefused, error_response, present
-from backend.door.requests import GraphQLRequest
+from backend.door.rates import UNLIMITED, Purse, Rates
+from backend.door.requests import GraphQLRequest, bad_request
+from backend.door.trusted import TrustedDocuments
 from backend.door.watches import Content, Outcome, Subscription, Wait
 from schema.context import RequestContext
 from schema.errors import Code
@@ -40,10 +43,23 @@ class _Operation:
 class Door:
     """The one way to a schema: limits, cached documents, masked errors."""
 
-    def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        *,
+        introspection: bool,
+        rates: Rates = UNLIMITED,
+        trusted: TrustedDocuments | None = None,
+    ) -> None:
         self._schema = schema
-        self._documents = Documents(schema, introspection=introspection)
+        self._documents = Documents(schema)
         self._introspection = introspection
+        self._trusted = trusted
+        self.rates = rates
+
+    def may_introspect(self, viewer: Viewer | None) -> bool:
+        """Whether this viewer may learn the schema: staff may, others where the settings say so."""
+        return self._introspection or (viewer is not None and viewer.is_staff)
 
     def execute(self, request: GraphQLRequest, context: RequestContext) -> Content:
         """The outcome of a query or a mutation; what is to be watched, for a subscription.
@@ -52,13 +68,14 @@ class Door:
         error has left without data waits for nothing: no later answer could show a run.
         """
         try:
-            document = self._documents.get(request.query)
-            kind = document.operation(request.operation_name)
+            text, document = self._document(request, context)
+            kind, cost = document.operation(request.operation_name)
+            self._purse(context).pay(cost)
         except RequestRefused as refused:
             return Outcome({"errors": refused.errors}, refused.fault)
         operation = _Operation(document.tree, request.variables, request.operation_name)
         if kind is OperationType.SUBSCRIPTION:
-            if len(request.query) + len(encode(request.variables)) > SUBSCRIPTION:
+            if len(text) + len(encode(request.variables)) > SUBSCRIPTION:
                 return Outcome(error_response(Code.QUERY_TOO_COMPLEX, TOO_LONG), Fault.REQUEST)
             return self._subscribe(operation, context)
         outcome = self._outcome(operation, context)
@@ -66,6 +83,25 @@ class Door:
             return outcome
         is_query = kind is OperationType.QUERY
         return Wait(context, partial(self._outcome, operation), outcome, is_query=is_query)
+
+    def _document(self, request: GraphQLRequest, context: RequestContext) -> tuple[str, Document]:
+        """The document and its text, paid for; else RequestRefused."""
+        purse = self._purse(context)
+        purse.pay_request()
+        text = self._text(request, context.viewer)
+        introspection = self.may_introspect(context.viewer)
+        return text, self._documents.get(text, introspection=introspection, pay=purse.pay)
+
+    def _purse(self, context: RequestContext) -> Purse:
+        return self.rates.purse(context.viewer, context.address)
+
+    def _text(self, request: GraphQLRequest, viewer: Viewer | None) -> str:
+        is_staff = viewer is not None and viewer.is_staff and request.query is not None
+        if self._trusted is not None and not is_staff:
+            return self._trusted.text(request.document_id, request.query)
+        if request.query is None:
+            raise bad_request("This server keeps no documents: send the whole one as `query`.")
+        return request.query
 
     def _outcome(self, operation: _Operation, context: RequestContext, root: Any = None) -> Outcome:
         return _outcome(
@@ -76,7 +112,7 @@ class Door:
                 context_value=context,
                 variable_values=operation.variables,
                 operation_name=operation.name,
-                hide_suggestions=not self._introspection,
+                hide_suggestions=not self.may_introspect(context.viewer),
             )
         )
 
@@ -88,7 +124,7 @@ class Door:
                 context_value=context,
                 variable_values=operation.variables,
                 operation_name=operation.name,
-                hide_suggestions=not self._introspection,
+                hide_suggestions=not self.may_introspect(context.viewer),
             )
         )
         if isinstance(source, ExecutionResult):  # there is no stream, and so there are no data

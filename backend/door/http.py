@@ -4,7 +4,8 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
-from accounts.tokens import BadCredential
+from accounts.identity_provider import ProviderAway
+from accounts.viewer import BadCredential
 from backend.door import negotiation
 from backend.door.errors import RequestRefused, mask, unavailable
 from backend.door.execute import Door
@@ -32,10 +33,17 @@ class GraphQLView:
         if request.method in ("GET", "HEAD") and negotiation.wants_page(
             request.headers.get("accept", "")
         ):
-            return page(request, base_url(request))
+            return self._page(request)
         response = refuse(405, Code.BAD_REQUEST, "Send GraphQL by POST, as application/json.")
         response.headers["Allow"] = "POST"
         return response
+
+    def _page(self, request: HttpRequest) -> HttpResponse:
+        try:
+            is_open = self._door.may_introspect(viewer_of(request))
+        except (BadCredential, ProviderAway):
+            is_open = False
+        return page(request, base_url(request), with_graphiql=is_open)
 
     def _post(self, request: HttpRequest) -> HttpResponse:
         choice = negotiation.choose(request.headers.get("accept"))
@@ -49,12 +57,10 @@ class GraphQLView:
             return self._execute(request, choice)
         except RequestRefused as refused:
             return respond(Outcome({"errors": refused.errors}, refused.fault), choice)
-        except BadCredential as error:
-            response = refuse(401, Code.UNAUTHENTICATED, str(error))
-            response.headers["WWW-Authenticate"] = "Bearer"
-            return response
         except Forged as error:
             return refuse(403, Code.FORBIDDEN, str(error))
+        except ProviderAway as error:
+            return refuse(503, Code.UNAVAILABLE, str(error))
         except (OperationalError, InterfaceError) as error:
             return refuse(503, Code.UNAVAILABLE, unavailable(error))
         except Exception as error:
@@ -63,7 +69,15 @@ class GraphQLView:
 
     def _execute(self, request: HttpRequest, choice: Choice) -> HttpResponse:
         graphql_request = read_request(request.body)
-        context = RequestContext(viewer_of(request), base_url(request))
+        address = request.META["REMOTE_ADDR"]
+        try:
+            viewer = viewer_of(request)
+        except BadCredential as error:
+            self._door.rates.purse(None, address).pay_request()
+            response = refuse(401, Code.UNAUTHENTICATED, str(error))
+            response.headers["WWW-Authenticate"] = "Bearer"
+            return response
+        context = RequestContext(viewer, base_url(request), address)
         return respond(self._door.execute(graphql_request, context), choice)
 
 

@@ -15,10 +15,13 @@ _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode(
 _CLOSED = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-def page(request: HttpRequest, base_url: str) -> HttpResponse:
-    """GraphiQL where `make web` has built it, else lines that name this scheme and host."""
+def page(request: HttpRequest, base_url: str, *, with_graphiql: bool) -> HttpResponse:
+    """GraphiQL where `make web` has built it, else lines that name this scheme and host.
+
+    Without introspection GraphiQL has nothing to show, so it is for those who may introspect.
+    """
     graphiql: str | None = settings.GRAPHIQL_PAGE
-    if graphiql is not None:
+    if graphiql is not None and with_graphiql:
         get_token(request)  # sets the cookie that the page's requests give back
         return _respond(graphiql, _graphiql_policy(base_url))
     text = _LINES.render(Context({"base_url": base_url, "style": _STYLE}))
@@ -41,6 +44,6 @@ def _respond(text: str, policy: str) -> HttpResponse:
         headers={
             "Content-Security-Policy": policy,
             "Cache-Control": "no-store",
-            "Vary": "Accept",
+            "Vary": "Accept, Cookie",
         },
     )

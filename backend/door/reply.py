@@ -39,6 +39,7 @@ class LaterResponse(HttpResponse):
         self.later = Later(media_type, content)
 
 
+_STATUS = {Fault.REQUEST: 400, Fault.RATE: 429}
 HEADERS = {"Vary": "Accept, Cookie", "Cache-Control": "no-store"}
 
 
@@ -55,18 +56,22 @@ def respond(content: Content, choice: Choice) -> HttpResponse:
     media_type = choice.answer or negotiation.JSON
     if isinstance(content, Wait):
         return LaterResponse(media_type, content)
-    if media_type in STREAMS and content.fault is not Fault.REQUEST:
+    if media_type in STREAMS and content.fault not in _STATUS:
         return LaterResponse(media_type, content)
     return _respond(content, media_type)
 
 
 def _respond(outcome: Outcome, media_type: str) -> HttpResponse:
-    is_refused = outcome.fault is Fault.REQUEST or (
-        outcome.fault is Fault.DOCUMENT and media_type == negotiation.GRAPHQL
-    )
+    status = 200 if outcome.fault is None else _STATUS.get(outcome.fault, 200)
+    if outcome.fault is Fault.DOCUMENT and media_type == negotiation.GRAPHQL:
+        status = 400
     if media_type in STREAMS:  # refused, so there is no stream
         media_type = negotiation.JSON
-    return _json(400 if is_refused else 200, media_type, outcome.response)
+    response = _json(status, media_type, outcome.response)
+    if outcome.fault is Fault.RATE:
+        seconds = outcome.response["errors"][0]["extensions"]["retryAfter"]
+        response.headers["Retry-After"] = str(seconds)
+    return response
 
 
 def refuse(status: int, code: Code, message: str, **extensions: str) -> HttpResponse:

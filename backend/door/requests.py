@@ -21,9 +21,11 @@ _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 class GraphQLRequest:
     """What a client asks for, on whatever transport."""
 
-    query: str
+    query: str | None
     variables: dict[str, Any] | None
     operation_name: str | None
+    document_id: str | None = None
+    """The name of a trusted document, in place of `query`."""
 
 
 def bad_request(message: str) -> RequestRefused:
@@ -41,18 +43,29 @@ def request_from(content: object) -> GraphQLRequest:
         raise bad_request("Batches are not supported: send one operation per request.")
     if not isinstance(content, dict):
         raise bad_request('A request is a JSON object: {"query": "..."}.')
-    query = content.get("query")
-    if not isinstance(query, str):
+    query, document_id = content.get("query"), _document_id(content)
+    if not isinstance(query, str) and (query is not None or document_id is None):
         raise bad_request("`query` must be a string that holds a GraphQL document.")
     variables = content.get("variables")
     if not isinstance(variables, dict | None):
         raise bad_request("`variables` must be an object or null.")
-    if not isinstance(content.get("extensions"), dict | None):
-        raise bad_request("`extensions` must be an object or null.")
     operation_name = content.get("operationName")
     if not isinstance(operation_name, str | None):
         raise bad_request("`operationName` must be a string or null.")
-    return GraphQLRequest(query, variables, operation_name)
+    return GraphQLRequest(query, variables, operation_name, document_id)
+
+
+def _document_id(content: dict[str, Any]) -> str | None:
+    """As GraphQL over HTTP names it, or as Apollo Client and others that send a digest do."""
+    extensions = content.get("extensions")
+    if not isinstance(extensions, dict | None):
+        raise bad_request("`extensions` must be an object or null.")
+    persisted = (extensions or {}).get("persistedQuery")
+    digest = persisted.get("sha256Hash") if isinstance(persisted, dict) else None
+    document_id = content.get("documentId", digest)
+    if not isinstance(document_id, str | None):
+        raise bad_request("`documentId` must be a string or null.")
+    return document_id
 
 
 def load_json(body: bytes) -> object:

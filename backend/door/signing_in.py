@@ -1,4 +1,4 @@
-"""Who sends an HTTP request: by an API token, or by the session of our own pages."""
+"""Who sends an HTTP request: by a bearer token, or by the session of our own pages."""
 
 from typing import Any
 
@@ -6,9 +6,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.middleware.csrf import CsrfViewMiddleware
 
-from accounts.sessions import viewer_from_session
-from accounts.tokens import viewer_from_authorization
-from accounts.viewer import Viewer
+from accounts import credentials
+from accounts.viewer import BadCredential, Viewer
 
 
 class Forged(Exception):
@@ -29,12 +28,14 @@ _check = _CsrfCheck(lambda request: None)  # type: ignore[arg-type]
 
 
 def viewer_of(request: HttpRequest) -> Viewer | None:
-    """The viewer; None when nobody is signed in. Raises BadCredential, and Forged."""
-    header = request.headers.get("authorization")
+    """The viewer; None when nobody is signed in. Raises BadCredential, ProviderAway and Forged."""
+    header, act_as = request.headers.get("authorization"), request.headers.get("act-as")
     if header is not None:
-        return viewer_from_authorization(header)
+        return credentials.from_authorization(header, act_as)
+    if act_as is not None:
+        raise BadCredential("Act-As goes with an API token in the header Authorization.")
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    viewer = viewer_from_session(key) if key else None
+    viewer = credentials.from_session(key) if key else None
     if viewer is not None:
         _check.process_view(request, None, (), {})  # type: ignore[arg-type]
     return viewer

@@ -94,7 +94,7 @@ class Wait(Watch):
     def outcome(self, item: Any) -> Outcome:
         fresh = {run_id: run for run_id, run in item.items() if run is not None}
         waits = self._waits.over(fresh)
-        return self._execute(RequestContext(self.viewer, self._base_url, waits))
+        return self._execute(RequestContext(self.viewer, self._base_url, waits=waits))
 
 
 Content = Outcome | Wait | Subscription

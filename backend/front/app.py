@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from backend import trace
+from backend.front.address import as_sent
 from backend.front.answer import ALIVE, Answer, Refusal, send_answer
 from backend.front.asgi import Disconnected, Headers, Receive, Scope, Send, header
-from backend.front.body import Intake
+from backend.front.body import Crowd, Intake
 from backend.front.environ import make_environ
 from backend.front.guards import GUARDS, guarded
 from backend.front.headers import check_headers
@@ -20,14 +21,19 @@ from backend.front.hop import WSGIApplication, perform
 from backend.front.pool import Full, Pool
 from backend.front.serving import opened, send_part
 from backend.front.staging import staged, upload_address
-from tasks.files import upload_allowance
+from tasks.files import Allowance, upload_allowance
 
 logger = logging.getLogger("downbeat.front")
 
 STOP_SECONDS = 10.0
-UPLOADS_OF_A_FILE = 2
+# Uploads that one process receives at once. Each takes a file, half a megabyte and a thread for its
+# writing; and of nobody's there may be so many that others find no place.
+UPLOADS = 64
+UPLOADS_OF_AN_OWNER = 16
+UPLOADS_OF_A_FILE = 2  # a client that tries again before we heard that the first try is over
 HEALTH = "/healthz"
 OF_FILES = ("/uploads/", "/files/")
+LATER: Headers = [(b"retry-after", b"5")]
 
 
 class Live(Protocol):
@@ -51,7 +57,8 @@ class Front:
 
     `application` is Django's WSGI handler; `live` serves WebSockets and what Django leaves for
     later; `request_size` bounds every body but an upload's, which is staged in `staging`; pages of
-    `origins` may read what the front itself refuses; every answer has the headers of `guards`.
+    `origins` may read what the front itself refuses; so many `proxies` of ours stand before it;
+    every answer has the headers of `guards`.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class Front:
         request_size: int,
         staging: Path,
         origins: frozenset[str],
+        proxies: int,
         guards: Headers = GUARDS,
     ) -> None:
         self._application = application
@@ -71,8 +79,11 @@ class Front:
         self._request_size = request_size
         self._staging = staging
         self._origins = origins
+        self._proxies = proxies
         self._guards = guards
-        self._uploads: Counter[str] = Counter()
+        self._crowd = Crowd()
+        self._uploads: Counter[str] = Counter()  # by file, and by owner
+        self._uploading_now = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -81,9 +92,9 @@ class Front:
         # The server runs each request as a task, so that what is bound here ends with it.
         trace.begin(header(scope, trace.HEADER), scope["type"])
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            await self._http(as_sent(scope, self._proxies), receive, send)
         else:
-            await self._live.socket(scope, receive, send)
+            await self._live.socket(as_sent(scope, self._proxies), receive, send)
 
     def leave(self) -> None:
         """The server will stop: end the streams, which would never end by themselves."""
@@ -115,29 +126,36 @@ class Front:
     async def _answer(self, scope: Scope, intake: Intake) -> Answer:
         address = upload_address(scope)
         if address is None:
-            body = await intake.whole(self._request_size)
+            body = await intake.whole(self._request_size, self._crowd)
             if scope["path"] == HEALTH and scope["method"] in ("GET", "HEAD"):
                 return ALIVE  # without Django: a full pool is busy, not dead
             return await self._hop(make_environ(scope, body))
         allowance = upload_allowance(*address)
         if allowance is None:  # Django says why, and the body stays unread
             return await self._hop(make_environ(scope, b""))
-        with self._uploading(address[0]):
+        with self._uploading(address[0], allowance):
             async with staged(self._staging, intake, allowance) as upload:
                 return await self._hop(make_environ(scope, b"", upload))
 
     @contextlib.contextmanager
-    def _uploading(self, file_id: str) -> Iterator[None]:
-        """Few PUTs of one file at once: together they stage more than the file's size."""
+    def _uploading(self, file_id: str, allowance: Allowance) -> Iterator[None]:
+        """Few at once of one file, of one owner, and of all: what they stage is on the disk."""
         if self._uploads[file_id] >= UPLOADS_OF_A_FILE:
-            raise Refusal(429, "RATE_LIMITED", "This file is being uploaded already.")
-        self._uploads[file_id] += 1
+            raise Refusal(429, "RATE_LIMITED", "This file is being uploaded already.", LATER)
+        if self._uploads[allowance.owner] >= UPLOADS_OF_AN_OWNER:
+            message = f"At most {UPLOADS_OF_AN_OWNER} of your files may be uploaded at once."
+            raise Refusal(429, "RATE_LIMITED", message, LATER)
+        if self._uploading_now >= UPLOADS:
+            message = "Too many files are being uploaded; try again in a few seconds."
+            raise Refusal(503, "UNAVAILABLE", message, LATER)
+        held = Counter([file_id, allowance.owner])
+        self._uploads += held
+        self._uploading_now += 1
         try:
             yield
         finally:
-            self._uploads[file_id] -= 1
-            if not self._uploads[file_id]:
-                del self._uploads[file_id]
+            self._uploads -= held  # which drops what comes to 0
+            self._uploading_now -= 1
 
     async def _hop(self, environ: dict[str, object]) -> Answer:
         try:
@@ -156,7 +174,12 @@ class Front:
         origin = header(scope, b"origin")
         if origin is None or origin.decode("latin-1") not in self._origins:
             return answer
-        cors: Headers = [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+        cors: Headers = [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-allow-credentials", b"true"),
+            (b"access-control-expose-headers", b"Retry-After"),
+            (b"vary", b"origin"),
+        ]
         return Answer(answer.status, [*answer.headers, *cors], answer.body)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

@@ -1,12 +1,35 @@
-"""Reads a request's body: at most so many bytes, within so many seconds."""
+"""Reads a request's body: at most so many bytes, within so many seconds, not too many at once."""
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 
 from backend.front.answer import Refusal
 from backend.front.asgi import Disconnected, Receive, Scope, header
 
 BODY_SECONDS = 30.0
 LINGER_SECONDS = 1.0
+SMALL = 16_384  # bytes that there is room for on every connection
+LARGE_BODIES = 256  # larger ones on their way at once; each may take the whole limit
+
+
+class Crowd:
+    """The large bodies that are on their way to one process."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    @contextlib.contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Refusal when there are too many already."""
+        if self._count >= LARGE_BODIES:
+            message = "Too many large requests are on their way; try again in a second."
+            raise Refusal(503, "UNAVAILABLE", message, [(b"retry-after", b"1")])
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
 
 
 class Intake:
@@ -28,20 +51,25 @@ class Intake:
         chunk: bytes = message.get("body", b"")
         return chunk
 
-    async def whole(self, limit: int) -> bytes:
-        """All of it; Refusal when it is too large or too slow."""
+    async def whole(self, limit: int, crowd: Crowd) -> bytes:
+        """All of it; Refusal when it is too large or too slow, or too many others are large."""
         if self.declared > limit:
             raise _too_large(limit)
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                return await self._collect(limit)
+                return await self._collect(limit, crowd)
         except TimeoutError:
-            raise too_slow(BODY_SECONDS) from None
+            message = f"The body did not come within {BODY_SECONDS:g} seconds."
+            raise Refusal(408, "BAD_REQUEST", message) from None
 
-    async def _collect(self, limit: int) -> bytes:
-        body = bytearray(await self.chunk())
-        while not self.ended and len(body) <= limit:
+    async def _collect(self, limit: int, crowd: Crowd) -> bytes:
+        body = bytearray()
+        while not self.ended and len(body) <= min(SMALL, limit):
             body += await self.chunk()
+        if not self.ended:
+            with crowd.one_more():
+                while not self.ended and len(body) <= limit:
+                    body += await self.chunk()
         if len(body) > limit:
             raise _too_large(limit)
         return bytes(body)
@@ -58,7 +86,3 @@ class Intake:
 
 def _too_large(limit: int) -> Refusal:
     return Refusal(413, "BAD_REQUEST", f"The body is larger than the {limit} bytes allowed.")
-
-
-def too_slow(seconds: float) -> Refusal:
-    return Refusal(408, "BAD_REQUEST", f"The body did not come within {seconds:g} seconds.")

@@ -5,6 +5,7 @@ from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
+from backend.front.address import client_address
 from backend.front.asgi import Scope
 from tasks.files import StagedUpload
 
@@ -23,7 +24,7 @@ def make_environ(scope: Scope, body: bytes, staged: StagedUpload | None = None) 
         "SERVER_NAME": host,
         "SERVER_PORT": str(port or 0),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
-        "REMOTE_ADDR": (scope.get("client") or ("",))[0],
+        "REMOTE_ADDR": client_address(scope),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope["scheme"],
         "wsgi.input": BytesIO(body),

@@ -11,14 +11,21 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from backend.front.asgi import HANG_UP
 
 HEAD_BYTES = 65_536  # httptools has no limit of its own; the front refuses more than HEADER_BYTES
+FRAMING = 16  # bytes around each byte of a body sent in chunks, beyond HEAD_BYTES: one needs 5
 HEAD_SECONDS = 20.0
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """Hangs up on a client whose request line and headers are endless, or never come."""
+    """Hangs up on a client whose request line and headers are endless, or never come.
 
-    _head_bytes = 0
+    So it does where there is no end of what may stand around a body sent in chunks: uvicorn keeps
+    the trailers, and never asks for them. Nor is anything read after a request that asks for
+    another protocol.
+    """
+
+    _overhead = 0  # bytes of this request that are no body
     _deadline: asyncio.TimerHandle | None = None
+    _is_deaf = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -34,12 +41,17 @@ class BoundedHttp(HttpToolsProtocol):
                 cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
-        if self._deadline is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES + len(data):  # what came before was too much already
-                self.transport.abort()
-                return
+        if self._is_deaf:
+            return
+        self._overhead += len(data)
+        if self._overhead > HEAD_BYTES + len(data):  # what came before was too much already
+            self.transport.abort()
+            return
         super().data_received(data)
+
+    def on_body(self, body: bytes) -> None:
+        self._overhead = max(0, self._overhead - (FRAMING + 1) * len(body))
+        super().on_body(body)
 
     def on_message_begin(self) -> None:
         if self._deadline is None:  # the first one's time began with the connection
@@ -56,8 +68,14 @@ class BoundedHttp(HttpToolsProtocol):
             while self._overtaken and self._overtaken[0].response_complete:  # in their order
                 self._overtaken.popleft()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        # The parser takes what follows, the body of this request, for the next request: behind a
+        # proxy that passes `Upgrade` on, one client's body would be another one's request.
+        self._is_deaf = True
+        self.cycle.keep_alive = False
+
     def _expect_head(self) -> None:
-        self._head_bytes = 0
+        self._overhead = 0
         self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
     def _head_came(self) -> None:

@@ -6,6 +6,7 @@ from backend.front.answer import Answer
 from backend.front.asgi import Receive, Scope, Send
 from backend.live.hub import Hub
 from backend.live.looking import InPool
+from backend.live.seats import Seats
 from backend.live.streams import Streams
 from backend.live.websocket import Sockets
 
@@ -16,7 +17,7 @@ class Live:
     def __init__(self, door: Door, in_pool: InPool, *, per_user: int) -> None:
         self._hub = Hub(in_pool, per_user=per_user)
         self._streams = Streams(self._hub)
-        self._sockets = Sockets(door, self._hub, in_pool)
+        self._sockets = Sockets(door, self._hub, in_pool, Seats(per_user=per_user))
 
     def start(self) -> None:
         self._hub.start()

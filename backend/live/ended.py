@@ -40,4 +40,10 @@ class TooMany(Told):
     """The user has as many streams open as one may have."""
 
     code = Code.RATE_LIMITED
-    message = "You watch as much as one user may at once: end another stream first."
+    message = "You have as many streams and sockets open as one may: end another one first."
+    retry_after = 5
+    """Seconds after which a seat may well be free."""
+
+    @property
+    def response(self) -> dict[str, Any]:
+        return error_response(self.code, self.message, retryAfter=self.retry_after)

@@ -6,9 +6,8 @@ from django.conf import settings
 from django.http import parse_cookie
 from django.http.request import split_domain_port, validate_host
 
-from accounts.sessions import viewer_from_session
-from accounts.tokens import viewer_from_authorization
-from accounts.viewer import Viewer
+from accounts import credentials
+from accounts.viewer import BadCredential, Viewer
 from backend.front.answer import Refusal
 from backend.front.asgi import Scope, header
 from backend.front.headers import check_headers
@@ -45,16 +44,20 @@ def base_url(scope: Scope) -> str:
     return configured or f"{_SCHEMES[scope['scheme']]}://{_text(scope, b'host')}"
 
 
-def sign_in(scope: Scope, authorization: str | None) -> Viewer | None:
+def sign_in(scope: Scope, authorization: str | None, act_as: str | None) -> Viewer | None:
     """The viewer by the `Authorization` of connection_init, of the handshake, or by the session.
 
-    None: nobody signed in. Raises BadCredential. Asks the database.
+    `act_as`: for whom a token acts, from connection_init; else the handshake's header. None: nobody
+    signed in. Raises BadCredential and ProviderAway. Asks the database.
     """
     given = authorization or _text(scope, b"authorization")
+    subject = act_as or _text(scope, b"act-as") or None
     if given:
-        return viewer_from_authorization(given)
+        return credentials.from_authorization(given, subject)
+    if subject is not None:
+        raise BadCredential("Act-As goes with an API token in Authorization.")
     key = parse_cookie(_text(scope, b"cookie")).get(settings.SESSION_COOKIE_NAME)
-    return viewer_from_session(key) if key else None
+    return credentials.from_session(key) if key else None
 
 
 def _own_origin(scope: Scope) -> str:

@@ -67,7 +67,7 @@ class Register:
 
     def __init__(self, *, per_user: int) -> None:
         self._per_user = per_user
-        self._watching: Counter[UUID] = Counter()
+        self._watching: Counter[str] = Counter()
         self._by_run: defaultdict[UUID, set[Place]] = defaultdict(set)
         self._by_owner: defaultdict[UUID, set[Place]] = defaultdict(set)
         self._standing: dict[UUID, dict[UUID, int]] = {}  # revisions of the open runs of owners
@@ -99,7 +99,7 @@ class Register:
         """TooMany when this viewer may not watch more; Leaving when nobody may."""
         if self._is_leaving:
             raise Leaving
-        if self._watching[viewer.user_id] >= self._per_user:
+        if self._watching[viewer.counted_as] >= self._per_user:
             raise TooMany
 
     @contextmanager
@@ -115,15 +115,15 @@ class Register:
     def placed(self, place: Place, since: float | None) -> Iterator[None]:
         """The watch is told of what changes, also of what did since that monotonic time."""
         self.check_room(place.viewer)
-        user, feed = place.viewer.user_id, place.watch.feed
+        user, feed = place.viewer.counted_as, place.watch.feed
         self._watching[user] += 1
         for run_id in feed.run_ids:
             self._by_run[run_id].add(place)
-        if feed.owner_id is not None:
-            self._by_owner[feed.owner_id].add(place)
-            self._standing.setdefault(feed.owner_id, feed.before)
-            if since is not None:
-                self._catch_up(place, feed.owner_id, since)
+        for owner_id in feed.owner_ids:
+            self._by_owner[owner_id].add(place)
+            self._standing.setdefault(owner_id, feed.before(owner_id))
+        if feed.owner_ids and since is not None:
+            self._catch_up(place, feed.owner_ids, since)
         try:
             with self.held(place):
                 yield
@@ -134,14 +134,15 @@ class Register:
                 del self._watching[user]
             for run_id in feed.run_ids:
                 _discard(self._by_run, run_id, place)
-            if feed.owner_id is not None and not _discard(self._by_owner, feed.owner_id, place):
-                self._standing.pop(feed.owner_id, None)
+            for owner_id in feed.owner_ids:
+                if not _discard(self._by_owner, owner_id, place):
+                    self._standing.pop(owner_id, None)
 
-    def _catch_up(self, place: Place, owner_id: UUID, since: float) -> None:
+    def _catch_up(self, place: Place, owner_ids: Collection[UUID], since: float) -> None:
         for at, change in reversed(self._recent):
             if at < since:
                 break
-            if change.owner_id == owner_id:
+            if change.owner_id in owner_ids:
                 place.hear(change)
 
     def leave(self) -> None:

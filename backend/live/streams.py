@@ -159,7 +159,11 @@ def _refused(answer: Answer, reason: TooMany) -> Answer:
     """The refusal, with what Django's middleware has put beside the answer."""
     body = to_bytes(encode(reason.response))
     kept = [pair for pair in answer.headers if pair[0] != b"content-type"]
-    headers = [*kept, (b"content-type", b"application/json"), (b"retry-after", b"5")]
+    headers = [
+        *kept,
+        (b"content-type", b"application/json"),
+        (b"retry-after", b"%d" % reason.retry_after),
+    ]
     return _with_body(Answer(429, headers, b""), body)
 
 

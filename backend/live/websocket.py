@@ -14,23 +14,25 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from django.db import InterfaceError, OperationalError, close_old_connections
 
-from accounts.tokens import BadCredential
-from accounts.viewer import Viewer
+from accounts.identity_provider import ProviderAway
+from accounts.viewer import BadCredential, Viewer
 from backend import trace
 from backend.door.encoding import encode, to_bytes
 from backend.door.errors import RequestRefused, error_response, mask, unavailable
 from backend.door.execute import Door
 from backend.door.requests import GraphQLRequest, load_json, request_from
 from backend.door.watches import Content, Outcome, Wait
+from backend.front.address import client_address
 from backend.front.answer import Refusal
 from backend.front.asgi import Receive, Scope, Send, hang_up, header
 from backend.front.guards import guarded
 from backend.front.pool import Full
 from backend.live import handshake
-from backend.live.ended import Ended, Leaving, Revoked, Told
+from backend.live.ended import Ended, Leaving, Revoked, Told, TooMany
 from backend.live.hub import Hub
 from backend.live.looking import InPool
 from backend.live.register import END_SECONDS
+from backend.live.seats import Seat, Seats
 from schema.context import RequestContext
 from schema.errors import Code
 from schema.limits import OPERATIONS
@@ -73,10 +75,11 @@ class Closed(Exception):
 class Sockets:
     """Serves every WebSocket of this process."""
 
-    def __init__(self, door: Door, hub: Hub, in_pool: InPool) -> None:
+    def __init__(self, door: Door, hub: Hub, in_pool: InPool, seats: Seats) -> None:
         self._door = door
         self._hub = hub
         self._in_pool = in_pool
+        self._seats = seats
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One socket, from its handshake to its end."""
@@ -86,13 +89,23 @@ class Sockets:
         except Refusal as refusal:
             await _refuse(refusal, send)
             return
+        try:
+            seat = self._seats.seat(client_address(scope))
+        except TooMany as reason:
+            wait = [(b"retry-after", b"%d" % reason.retry_after)]
+            await _refuse(Refusal(429, reason.code, reason.message, wait), send)
+            return
+        with seat:
+            await self._accept(scope, receive, send, seat)
+
+    async def _accept(self, scope: Scope, receive: Receive, send: Send, seat: Seat) -> None:
         if SUBPROTOCOL not in scope["subprotocols"]:
             await send({"type": "websocket.accept"})
             reason = f"Offer the subprotocol {SUBPROTOCOL}"
             await _close(send, Closed(Close.SUBPROTOCOL_NOT_ACCEPTABLE, reason))
             return
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
-        await Socket(scope, send, self._door, self._hub, self._in_pool).serve(receive)
+        await Socket(scope, send, self._door, self._hub, self._in_pool, seat).serve(receive)
 
 
 class Socket:
@@ -102,12 +115,15 @@ class Socket:
     nothing for WRITE_SECONDS is cut off.
     """
 
-    def __init__(self, scope: Scope, send: Send, door: Door, hub: Hub, in_pool: InPool) -> None:
+    def __init__(
+        self, scope: Scope, send: Send, door: Door, hub: Hub, in_pool: InPool, seat: Seat
+    ) -> None:
         self._scope = scope
         self._send = send
         self._door = door
         self._hub = hub
         self._in_pool = in_pool
+        self._seat = seat
         self._viewer: Viewer | None = None
         self._holding = ExitStack()
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -216,22 +232,40 @@ class Socket:
         if not isinstance(payload, dict | None):
             raise Closed(Close.BAD_REQUEST, "The payload of connection_init is an object")
         found = {name.lower(): value for name, value in (payload or {}).items()}
-        authorization = found.get("authorization")
+        authorization, act_as = found.get("authorization"), found.get("act-as")
         if not isinstance(authorization, str | None):
             raise Closed(Close.BAD_REQUEST, "`authorization` is a text: Bearer <token>")
-        self._greeting = self._task(self._greet(authorization))
+        if not isinstance(act_as, str | None):
+            raise Closed(Close.BAD_REQUEST, "`act-as` is a text: the subject's name")
+        self._greeting = self._task(self._greet(authorization, act_as))
 
-    async def _greet(self, authorization: str | None) -> None:
+    async def _greet(self, authorization: str | None, act_as: str | None) -> None:
+        sign_in = partial(handshake.sign_in, self._scope, authorization, act_as)
         try:
-            self._viewer = await self._ask(partial(handshake.sign_in, self._scope, authorization))
+            self._viewer = await self._ask(sign_in)
         except BadCredential as error:
-            raise Closed(Close.FORBIDDEN, str(error)) from None
-        except (Full, OperationalError, InterfaceError):
+            raise self._turned_away(str(error)) from None
+        except (Full, ProviderAway, OperationalError, InterfaceError):
             raise Closed(Close.TRY_AGAIN_LATER, "Connect again in a moment") from None
         if self._viewer is not None:
+            self._sit_down(self._viewer)
             self._holding.enter_context(self._hub.held(self))
         self._is_acknowledged = True
         await self._say({"type": "connection_ack"})
+
+    def _sit_down(self, viewer: Viewer) -> None:
+        try:
+            self._seat.change(viewer.counted_as)
+        except TooMany as reason:
+            raise Closed(Close.TRY_AGAIN_LATER, reason.message) from None
+
+    def _turned_away(self, reason: str) -> Closed:
+        """The end for a false credential; who tries many has to wait."""
+        try:
+            self._door.rates.purse(None, client_address(self._scope)).pay_request()
+        except RequestRefused as refused:
+            return Closed(Close.TRY_AGAIN_LATER, refused.errors[0]["message"])
+        return Closed(Close.FORBIDDEN, reason)
 
     async def _ping(self, message: dict[str, Any]) -> None:
         payload = {"payload": message["payload"]} if "payload" in message else {}
@@ -296,7 +330,8 @@ class Socket:
         await self._say({"id": operation, "type": "complete"})
 
     async def _execute(self, request: GraphQLRequest) -> Content:
-        context = RequestContext(self._viewer, handshake.base_url(self._scope))
+        base_url, address = handshake.base_url(self._scope), client_address(self._scope)
+        context = RequestContext(self._viewer, base_url, address)
         try:
             return await self._ask(partial(self._door.execute, request, context))
         except Full:

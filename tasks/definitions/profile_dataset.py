@@ -10,23 +10,21 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tasks import Context, File, task
+from tasks import Context, Failure, File, TimeLimit, task
 from tasks.definitions._profile.columns import Describer
 from tasks.definitions._profile.engine import Engine
 from tasks.definitions._profile.fit import ROOM, size
 from tasks.definitions._profile.format import detect
+from tasks.definitions._profile.limits import DISK_BASE, DISK_PER_BYTE, SECONDS
 from tasks.definitions._profile.load import Table, load
 from tasks.definitions._profile.meter import HUNDRED, Meter
 from tasks.definitions._profile.models import ColumnProfile, DatasetProfile, TableFormat
 from tasks.definitions._profile.values import count_values
 
-# Text takes about its own size once loaded; a Parquet file may unfold to ten times its own.
-_DISK_BASE, _DISK_PER_BYTE = 1 << 30, 10
-
 _MISSING = ["NA", "N/A", "#N/A", "NULL", "null"]
 
 
-@task(on_lost="rerun")
+@task(on_lost="rerun", soft_time_limit=SECONDS, time_limit=SECONDS + 60)
 def profile_dataset(
     ctx: Context,
     *,
@@ -55,14 +53,20 @@ def profile_dataset(
     bins: Annotated[int, Field(ge=1, le=50, description="How many bins a histogram has.")] = 20,
 ) -> DatasetProfile:
     with ctx.path(file) as path, tempfile.TemporaryDirectory(prefix="downbeat-profile-") as folder:
-        scratch = Path(folder)
+        scratch = Path(folder).resolve()
         source = scratch / "source"  # a name of ours: DuckDB reads meaning into names
         source.symlink_to(path.resolve())
         read_as = detect(source, file, format)
-        disk_limit = _DISK_BASE + _DISK_PER_BYTE * source.stat().st_size
-        with Engine(scratch, disk_limit) as engine:
-            table = load(engine, source, scratch, read_as, ctx)
-            columns = _describe(engine, table, missing_words, Describer(engine, top, bins), ctx)
+        disk_limit = DISK_BASE + DISK_PER_BYTE * source.stat().st_size
+        try:
+            with Engine(scratch, source, disk_limit) as engine:
+                table = load(engine, source, scratch, read_as, ctx)
+                columns = _describe(engine, table, missing_words, Describer(engine, top, bins), ctx)
+        except TimeLimit:  # another attempt would take as long
+            raise Failure(
+                f"The table could not be profiled in {SECONDS // 60} minutes: split it.",
+                code="TABLE_TOO_LARGE",
+            ) from None
     return DatasetProfile(
         format=read_as, delimiter=table.delimiter, rows=table.rows, columns=columns
     )

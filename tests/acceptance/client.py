@@ -38,12 +38,14 @@ class Client:
         data: dict[str, Any] = answer["data"]
         return data
 
-    def upload(self, content: bytes, name: str = "table.csv") -> str:
+    def upload(
+        self, content: bytes, name: str = "table.csv", content_type: str = "text/csv"
+    ) -> str:
         """Upload the bytes; the file's id."""
         given = {
             "name": name,
             "size": len(content),
-            "contentType": "text/csv",
+            "contentType": content_type,
             "sha256": hashlib.sha256(content).hexdigest(),
         }
         payload = self.ask(UPLOAD, input=given)["createUpload"]

@@ -28,6 +28,8 @@ def test_the_verbs_hold_on_postgresql(postgres: Server, tmp_path: Path) -> None:
         "database",
         "tests/tasks",
         "tests/schema",
+        "tests/accounts",
+        "tests/backend/people",
     ]
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider", "-p", "no:xdist"],

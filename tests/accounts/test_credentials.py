@@ -9,10 +9,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from accounts.credentials import still_valid
+from accounts.credentials import from_authorization, still_valid
 from accounts.models import ApiToken, User
 from accounts.sessions import viewer_from_session
-from accounts.tokens import create_token, viewer_from_authorization
+from accounts.tokens import create_token
 from accounts.viewer import RUNS_READ, Credential, Kind, Viewer
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +24,7 @@ def user() -> User:
 
 
 def by_token(user: User, *scopes: str) -> Viewer:
-    viewer = viewer_from_authorization(f"Bearer {create_token(user, scopes)}")
+    viewer = from_authorization(f"Bearer {create_token(user.pk, scopes).text}")
     assert viewer is not None
     return viewer
 

@@ -105,6 +105,17 @@ def test_every_mistake_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         ({"PUBLIC_URL": "https://example.org/"}, "PUBLIC_URL"),
         ({"REDIS_URL": "http://host"}, "REDIS_URL"),
         ({"TYPE_NAMES": "no json"}, "TYPE_NAMES"),
+        ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS: name each origin; with a wildcard any page"),
+        ({"CORS_ORIGINS": "https://*.example.org"}, "CORS_ORIGINS: name each origin"),
+        ({"CORS_ORIGINS": "https://a.example,null"}, "'null' is no origin"),
+        ({"EMAIL_URL": "http://host"}, "EMAIL_URL: write it like submission://"),
+        ({"EMAIL_URL": "smtp://host:port"}, "EMAIL_URL"),
+        ({"EMAIL_URL": "smtp://host"}, "EMAIL_FROM and APP_URL must be set"),
+        ({"EMAIL_URL": "console:", "EMAIL_FROM": "a@b.example"}, "APP_URL must be set"),
+        ({"APP_URL": "app.example.org"}, "APP_URL"),
+        ({"APP_URL": "https://app.example.org/"}, "APP_URL"),
+        ({"TRUSTED_PROXIES": "-1"}, "TRUSTED_PROXIES"),
+        ({"TRUSTED_PROXIES": "yes"}, "TRUSTED_PROXIES"),
         ({"EXTRA_APPS": "nowhere.at_all"}, "there is no module 'nowhere'"),
     ],
 )
@@ -115,9 +126,57 @@ def test_what_does_not_fit_together_is_refused(
         read(monkeypatch, **env)
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "app.example",
+        "//app.example",
+        "ftp://app.example",
+        "https://",
+        "https://app.example/",
+        "https://app.example/path",
+        "https://app.example?q",
+        "https://app.example#f",
+        "https://app.example:",
+        "https://app.example:99999",
+        "https://app.example:443",
+        "http://app.example:80",
+        "https://user@app.example",
+        "https://APP.example",
+        "HTTPS://app.example",
+        "https://bücher.example",
+        "https://app.example https://b.example",
+    ],
+)
+def test_what_no_browser_sends_is_no_origin(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    with pytest.raises(ConfigError, match="CORS_ORIGINS: "):
+        read(monkeypatch, CORS_ORIGINS=f"https://good.example,{origin}")
+
+
+def test_what_browsers_send_is_an_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    origins = (
+        "https://app.example.org",
+        "http://localhost:5173",
+        "http://127.0.0.1",
+        "http://[::1]:3000",
+        "https://xn--bcher-kva.example:8443",
+        "http://app.example:443",
+    )
+    assert read(monkeypatch, CORS_ORIGINS=" , ".join(origins)).cors_origins == origins
+
+
+@pytest.mark.parametrize("url", ["submission://a:b%40@h:587", "smtp://h:25?tls=1", "console:"])
+def test_mail_is_sent_by_a_server_or_printed(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    env = {"EMAIL_FROM": "a@b.example", "APP_URL": "https://app.example/console"}
+    assert read(monkeypatch, EMAIL_URL=url, **env).email_url == url
+
+
 def test_a_password_in_a_url_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError) as caught:
         read(monkeypatch, DATABASE_URL="mysql://ada:hunter2@host/db", BROKER_URL="x://a:hunter2@h")
+    with pytest.raises(ConfigError) as mail:
+        read(monkeypatch, EMAIL_URL="pop://ada:hunter2@host")
+    assert "hunter2" not in str(mail.value)
     assert "hunter2" not in str(caught.value)
 
 

@@ -43,7 +43,7 @@ import json
 from accounts.models import User
 from accounts.tokens import create_token
 users = [User.objects.create(username=f"user{{n}}") for n in range({users})]
-print(json.dumps([[create_token(user) for _ in range({tokens})] for user in users]))
+print(json.dumps([[create_token(user.pk).text for _ in range({tokens})] for user in users]))
 """
 TEXT = "to be or not to be"
 RESULT = {"words": 6, "longest": "not"}

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.viewer import RUNS_READ, TASKS_START, Viewer
 from schema.ids import from_global_id, to_global_id
@@ -144,7 +144,9 @@ def test_an_upload_is_promised_with_a_signed_url(viewer: Viewer, ask: Ask) -> No
     assert upload["headers"] == [{"name": "Content-Type", "value": "text/csv"}]
     base, _, signature = upload["url"].partition("?signature=")
     assert base == f"https://downbeat.test/uploads/{file.pk}"
-    assert files.upload_allowance(str(file.pk), signature.replace("%3A", ":")) == given["size"]
+    allowance = files.upload_allowance(str(file.pk), signature.replace("%3A", ":"))
+    assert allowance is not None
+    assert allowance.size == given["size"]
     assert upload["file"] == {
         "id": upload["id"],
         "name": "a.csv",
@@ -152,6 +154,18 @@ def test_an_upload_is_promised_with_a_signed_url(viewer: Viewer, ask: Ask) -> No
         "sha256": None,
         "size": given["size"],
     }
+
+
+def test_a_promise_beyond_the_quota_is_refused(
+    viewer: Viewer, ask: Ask, settings: Settings
+) -> None:
+    settings.STORED_BYTES = 7
+    given = {"name": "a.csv", "size": 8, "contentType": "text/csv"}
+    payload = ask(UPLOAD, viewer, input=given)["data"]["createUpload"]
+    assert payload["upload"] is None
+    (error,) = payload["errors"]
+    assert (error["code"], error["field"]) == ("QUOTA_EXCEEDED", ["input", "size"])
+    assert not File.objects.exists()
 
 
 def test_a_promise_that_cannot_be_kept_names_its_fields(viewer: Viewer, ask: Ask) -> None:
@@ -213,6 +227,7 @@ def test_each_task_has_its_mutation(ask: Ask) -> None:
     assert mutation is not None
     own = {"createUpload", "cancelRun", "cancelRuns", "rerun"}
     own |= {"deleteRun", "deleteFile", "deleteMyData"}
+    own |= {"createApiToken", "revokeApiToken", "createWatchToken"}
     assert set(mutation.fields) == {*own, *map(mutation_name, REGISTRY)}
 
 

@@ -156,12 +156,16 @@ def test_nobody_signed_in_is_unauthenticated(ask: Ask, query: str) -> None:
 
 
 def test_nobody_signed_in_may_ask_who_and_what_the_limits_are(ask: Ask, settings: Settings) -> None:
-    answer = ask("{ viewer { id } limits { pageSize requestSize uploadSize depth } }")
+    answer = ask(
+        "{ viewer { id } limits { pageSize requestSize uploadSize openUploads storedBytes depth } }"
+    )
     assert answer["data"]["viewer"] is None
     assert answer["data"]["limits"] == {
         "pageSize": PAGE_SIZE,
         "requestSize": settings.REQUEST_SIZE,
         "uploadSize": settings.UPLOAD_SIZE,
+        "openUploads": settings.OPEN_UPLOADS,
+        "storedBytes": settings.STORED_BYTES,
         "depth": 12,
     }
 

@@ -20,7 +20,7 @@ from pytest_django import Settings
 from accounts.viewer import RUNS_READ, Viewer
 from tasks import files
 from tasks.exceptions import Refused
-from tasks.files import StagedUpload
+from tasks.files import Allowance, StagedUpload
 from tasks.models import File
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -120,9 +120,32 @@ def test_another_digest_is_refused(viewer: Viewer, stage: Callable[..., StagedUp
     assert File.objects.get().is_ready
 
 
+def test_bytes_of_another_type_are_refused(
+    viewer: Viewer, stage: Callable[..., StagedUpload], tmp_path: Path
+) -> None:
+    file = promise(viewer, size=8)
+    with pytest.raises(Refused, match="an image, not text/csv as promised") as refused:
+        complete(file, stage(b"\x89PNG\r\n\x1a\n"))
+    assert code_of(refused) == "UPLOAD_MISMATCH"
+    assert not File.objects.get().is_ready
+    assert not [path for path in (tmp_path / "stored").rglob("*") if path.is_file()]
+    complete(file, stage())
+    assert File.objects.get().is_ready
+
+
+def test_only_the_beginning_of_a_file_tells_its_type(
+    viewer: Viewer, stage: Callable[..., StagedUpload]
+) -> None:
+    content = BYTES * 1_000 + bytes(10)
+    complete(promise(viewer, size=len(content)), stage(content))
+    assert File.objects.get().content_type == "text/csv"
+
+
 def test_a_signature_is_for_one_file(viewer: Viewer, stage: Callable[..., StagedUpload]) -> None:
     one, other = promise(viewer), promise(viewer)
-    assert files.upload_allowance(str(one.pk), files.upload_signature(one)) == len(BYTES)
+    until = int(one.upload_until.timestamp())
+    allowance = Allowance(len(BYTES), until, str(viewer.user_id))
+    assert files.upload_allowance(str(one.pk), files.upload_signature(one)) == allowance
     assert files.upload_allowance(str(other.pk), files.upload_signature(one)) is None
     with pytest.raises(Refused) as refused:
         files.complete_upload(str(other.pk), files.upload_signature(one), stage())

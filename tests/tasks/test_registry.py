@@ -182,7 +182,8 @@ def test_a_missing_result_hint_is_refused(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["cancel", "rerun", "start", "create", "update", "delete", "pause", "resume"]
+    "verb",
+    ["cancel", "rerun", "start", "create", "update", "delete", "revoke", "pause", "resume"],
 )
 def test_names_that_begin_with_our_verbs_are_refused(registry: Registry, verb: str) -> None:
     def work(ctx: Context) -> None:

@@ -384,6 +384,30 @@ def test_an_expired_lease_that_nobody_recovered_heals(viewer: Viewer) -> None:
     assert runs.recover() == []
 
 
+@pytest.mark.parametrize("run_at", [None, timedelta(hours=1)])
+def test_only_so_many_runs_of_one_owner_wait(
+    viewer: Viewer,
+    make_viewer: Callable[..., Viewer],
+    settings: Settings,
+    run_at: timedelta | None,
+) -> None:
+    settings.QUEUED_RUNS = 2
+    at = None if run_at is None else timezone.now() + run_at
+    task = REGISTRY["count_words"]
+    first = submission.submit(viewer, task, dict(WORDS), RunOptions("one", run_at=at)).run
+    submit(viewer)
+    for _ in range(2):
+        with pytest.raises(Refused, match="2 runs of yours are waiting") as refused:
+            submit(viewer)
+        assert [p.code for p in refused.value.problems] == [RefusalCode.QUOTA_EXCEEDED]
+    assert Run.objects.count() == 2
+    again = submission.submit(viewer, task, dict(WORDS), RunOptions("one", run_at=at))
+    assert (again.replayed, again.run.pk) == (True, first.pk)
+    assert submit(make_viewer("grace"))
+    runs.cancel(viewer, [first.pk])
+    assert submit(viewer)
+
+
 def test_a_queued_run_is_rung_again_later_and_later(
     viewer: Viewer, knocks: list[tuple[str, UUID]], settings: Settings
 ) -> None:

@@ -153,7 +153,7 @@ def test_the_runs_of_an_owner_are_told_as_they_change(
     make_viewer: Callable[..., Viewer],
 ) -> None:
     viewer = make_viewer()
-    feed = OwnerFeed(viewer.user_id)
+    feed = OwnerFeed([viewer.user_id])
     run = start(viewer)
     assert look(feed, viewer).items == []  # nobody has knocked
     assert feed.hear(run.pk, 1)
@@ -179,14 +179,14 @@ def test_a_scope_narrows_the_runs_of_an_owner(viewer: Viewer) -> None:
         Scope(tags=frozenset({"night", "blue"})): True,
         Scope(tags=frozenset({"night", "red"})): False,
     }.items():
-        feed = OwnerFeed(viewer.user_id, scope)
+        feed = OwnerFeed([viewer.user_id], scope)
         feed.hear(run.pk, 1)
         assert bool(look(feed, viewer).items) is is_in, scope
 
 
 def test_a_look_that_failed_is_repeated(viewer: Viewer) -> None:
     run = start(viewer)
-    feed = OwnerFeed(viewer.user_id)
+    feed = OwnerFeed([viewer.user_id])
     feed.hear(run.pk, 1)
     feed.failed(feed.ask(Rows()))
     assert revisions(look(feed, viewer)) == [1]
@@ -195,7 +195,7 @@ def test_a_look_that_failed_is_repeated(viewer: Viewer) -> None:
 def test_who_falls_too_far_behind_is_lost(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "BACKLOG", 3)
     monkeypatch.setattr(watch, "HEAVY_AT_ONCE", 2)
-    feed = OwnerFeed(viewer.user_id)
+    feed = OwnerFeed([viewer.user_id])
     made = [start(viewer) for _ in range(4)]
     for run in made[:3]:
         feed.hear(run.pk, 1)
@@ -211,7 +211,7 @@ def test_what_a_watcher_of_many_remembers_is_bounded(
     viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "REMEMBERED", 3)
-    feed = OwnerFeed(viewer.user_id)
+    feed = OwnerFeed([viewer.user_id])
     for _ in range(5):
         feed.hear(start(viewer).pk, 1)
         look(feed, viewer)

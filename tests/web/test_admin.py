@@ -2,21 +2,18 @@
 
 import json
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests.stacks.machine import absent
 from tests.stacks.service import Stack, running
-from tests.web.test_graphiql import find_chromium, make
+from tests.web.conftest import ROOT, make
 
 pytestmark = pytest.mark.xdist_group("browser")
-ROOT = Path(__file__).parents[2]
 PASSWORD = "a-password-for-one-test"
 
 
-def test_the_browser_has_nothing_to_complain_of() -> None:
-    program = find_chromium()
+def test_the_browser_has_nothing_to_complain_of(chromium: str) -> None:
     for needed in ("node", "web/node_modules/.installed"):
         is_there, words = make(needed)
         if not is_there:
@@ -27,7 +24,7 @@ def test_the_browser_has_nothing_to_complain_of() -> None:
         )
         query = 'mutation { countWords(input: {text: "a b"}, waitSeconds: 20) { run { id } } }'
         assert "errors" not in service.graphql(query, token=service.token("ada"))
-        given = (program, f"{service.url}/admin/", "ada", PASSWORD)
+        given = (chromium, f"{service.url}/admin/", "ada", PASSWORD)
         done = subprocess.run(
             ("node", "web/browser/admin.mjs", *given),
             cwd=ROOT,

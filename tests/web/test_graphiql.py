@@ -1,7 +1,6 @@
 """GraphiQL in a real browser that reaches no other host: build, sign in, start, watch, complete."""
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,44 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.stacks.machine import absent, find
+from tests.stacks.machine import absent
 from tests.stacks.service import Service, Stack, running
+from tests.web.conftest import ROOT, make
 from tests.web.test_tabs import LATER
 
 pytestmark = pytest.mark.xdist_group("browser")
-ROOT = Path(__file__).parents[2]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-MAC = (
-    "/Applications/Google Chrome.app/Contents/MacOS",
-    "/Applications/Chromium.app/Contents/MacOS",
-)
 UNAUTHORIZED = "Failed to load resource: the server responded with a status of 401 (Unauthorized)"
-
-
-def make(target: str) -> tuple[bool, str]:
-    """Whether the target was made, and what was said about it."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    done = subprocess.run(
-        ("make", "--silent", target),
-        cwd=ROOT,
-        env=kept,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    return done.returncode == 0, (done.stdout + done.stderr).strip()
-
-
-def find_chromium() -> str:
-    found = [find(name, ()) for name in BROWSERS]
-    found += [find(name, MAC) for name in ("Google Chrome", "Chromium")]
-    program = next(filter(None, found), None)
-    return program or absent("Chromium is not installed")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    return find_chromium()
 
 
 @pytest.fixture(scope="module")

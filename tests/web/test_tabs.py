@@ -15,7 +15,7 @@ LATER = pytest.mark.skipif(not HAS_SUBSCRIPTIONS, reason="there are no subscript
 
 @pytest.fixture(scope="module")
 def documents() -> Documents:
-    return Documents(schema().graphql_schema, introspection=True)
+    return Documents(schema().graphql_schema)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from tasks import Failure
+from tasks.definitions._profile.limits import MAX_LINE
 from tasks.definitions._profile.meter import Meter
 from tasks.definitions._profile.shape import checked_names
-from tasks.definitions._profile.text import MAX_LINE, Traits, too_long
+from tasks.definitions._profile.text import Traits, too_long
 
 _EVERY = 20_000  # rows between two reports
 

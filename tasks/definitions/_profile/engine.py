@@ -8,18 +8,21 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from tasks import Failure
+from tasks.definitions._profile.limits import MEMORY, THREADS
 
-MEMORY = "300MB"  # what DuckDB may hold; it spills the rest to the scratch folder
-THREADS = 2
 POLL_SECONDS = 0.1
 
 Row: TypeAlias = tuple[Any, ...]
 
 
 class Engine:
-    """Runs SQL in a thread of its own, so that a lost lease or a time limit can interrupt it."""
+    """Runs SQL in a thread of its own, so that a lost lease or a time limit can interrupt it.
 
-    def __init__(self, scratch: Path, disk_limit: int) -> None:
+    No SQL can reach anything but the scratch folder and the file that is given as `source`, load an
+    extension, or change a setting.
+    """
+
+    def __init__(self, scratch: Path, source: Path, disk_limit: int) -> None:
         import duckdb  # here: only a worker that profiles needs its 50 MB
 
         self._scratch, self._disk_limit = scratch, disk_limit
@@ -35,11 +38,13 @@ class Engine:
                 "preserve_insertion_order": False,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
+                "allow_community_extensions": False,
             },
         )
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET enable_progress_bar = true")  # else there is no progress
         self._connection.execute("SET enable_progress_bar_print = false")
+        self._lock(scratch, source)
 
     def __enter__(self) -> Self:
         return self
@@ -53,8 +58,10 @@ class Engine:
         self._pool.shutdown()
         self._connection.close()
 
-    def lock(self) -> None:
-        """From here on no SQL can reach a file or the network, nor change a setting."""
+    def _lock(self, scratch: Path, source: Path) -> None:
+        """DuckDB follows links before it asks whether a file is allowed."""
+        self._connection.execute(f"SET allowed_directories = [{_quoted(scratch.resolve())}]")
+        self._connection.execute(f"SET allowed_paths = [{_quoted(source.resolve())}]")
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
 
@@ -102,9 +109,13 @@ class Engine:
             raise _too_large()
 
 
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
 def _too_large() -> Failure:
     return Failure(
-        "The table unfolds into more data than a worker may hold: split it, or drop columns with "
-        "long values.",
+        f"The table unfolds into more data than a worker may hold, {MEMORY} of it in memory: split "
+        "it, or drop columns with long values.",
         code="TABLE_TOO_LARGE",
     )

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from tasks import Failure
+from tasks.definitions._profile.limits import MAX_LEVELS, MAX_LINE
 from tasks.definitions._profile.meter import Meter
-from tasks.definitions._profile.shape import check_columns
-from tasks.definitions._profile.text import MAX_LINE, too_long
+from tasks.definitions._profile.shape import check_columns, check_name
+from tasks.definitions._profile.text import too_long
 
-MAX_LEVELS = 100  # of lists and objects in each other
 _EVERY = 10_000  # lines between two reports
 
 
@@ -36,6 +36,8 @@ def check_json_lines(path: Path, report: Meter) -> list[str]:
                 if row.keys() - keys.keys():
                     keys.update(dict.fromkeys(row))
                     check_columns(len(keys))
+                    for key in row:
+                        check_name(key)
                     _refuse_case(keys, number)
             done += len(line)
             if not number % _EVERY:
@@ -92,7 +94,7 @@ def _object(line: bytes, number: int) -> dict[str, Any]:
         raise _bad(number, f"{error.msg} at column {error.colno}") from None
     except ValueError as error:
         raise _bad(number, str(error)) from None
-    # DuckDB follows 128 levels; how far Python's decoder goes differs by its version.
+    # How far Python's decoder goes differs by its version.
     if line.count(b"{") + line.count(b"[") > MAX_LEVELS and _is_deeper(value, MAX_LEVELS):
         raise _bad(number, "it is nested too deeply")
     if not isinstance(value, dict):

@@ -4,19 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks import Context, Failure
+from tasks import Context
 from tasks.definitions._profile.csv_rows import check_csv, sniff_delimiter
 from tasks.definitions._profile.engine import Engine
+from tasks.definitions._profile.footer import check_footer, damaged
 from tasks.definitions._profile.json_lines import (
     check_json_lines,
     refuse_repeated_keys,
     without_mark,
 )
+from tasks.definitions._profile.limits import MAX_LINE
 from tasks.definitions._profile.meter import Meter
 from tasks.definitions._profile.models import TableFormat
-from tasks.definitions._profile.shape import check_cells, check_columns, check_rows
+from tasks.definitions._profile.shape import check_cells, check_columns, check_name, check_rows
 from tasks.definitions._profile.short import short_json, short_text
-from tasks.definitions._profile.text import MAX_LINE, examine
+from tasks.definitions._profile.text import examine
 
 CSV, JSON = "CSV", "JSON"  # how a column is stored: as text of these, else as a DuckDB type
 # For DuckDB, in bytes: more than any row that passed the checks, also when quoted anew.
@@ -36,7 +38,7 @@ class Table:
 
 
 def load(engine: Engine, source: Path, scratch: Path, format: TableFormat, ctx: Context) -> Table:
-    """Check and load the file, then lock the engine."""
+    """Check and load the file."""
     match format:
         case TableFormat.PARQUET:
             table = _load_parquet(engine, source, Meter(ctx, 0, 50, "loading"))
@@ -45,7 +47,6 @@ def load(engine: Engine, source: Path, scratch: Path, format: TableFormat, ctx: 
         case _:
             delimiter = "\t" if format is TableFormat.TSV else sniff_delimiter(source)
             table = _load_csv(engine, source, scratch, delimiter, ctx)
-    engine.lock()
     check_rows(table.rows)
     return table
 
@@ -99,6 +100,7 @@ def _load_json_lines(engine: Engine, source: Path, scratch: Path, ctx: Context) 
 def _load_parquet(engine: Engine, source: Path, report: Meter) -> Table:
     import duckdb
 
+    check_footer(source)
     is_loading = False
     try:
         described = engine.rows(
@@ -108,6 +110,8 @@ def _load_parquet(engine: Engine, source: Path, report: Meter) -> Table:
         )
         names, stored = [row[0] for row in described], [row[1] for row in described]
         check_columns(len(names))
+        for name in names:
+            check_name(name)
         # By position and for all rows at once: what the file calls its columns is never SQL.
         columns = ", ".join(f"c{at}" for at in range(len(names)))
         source_sql = f"FROM read_parquet(?, hive_partitioning = false) AS file({columns})"
@@ -123,10 +127,7 @@ def _load_parquet(engine: Engine, source: Path, report: Meter) -> Table:
     except duckdb.Error as error:
         if isinstance(error, duckdb.IOException) and _is_of_disk(str(error), is_loading):
             raise
-        raise Failure(
-            "The Parquet file is damaged or incomplete: write it again, or upload it anew.",
-            code="BAD_PARQUET",
-        ) from None
+        raise damaged() from None
     return Table(names, stored, rows)
 
 

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 from tasks import Failure
 from tasks.context import INT_MAX
-
-MAX_CELLS = 500_000_000
-MAX_COLUMNS = 80  # so that the result stays below 64 KB whatever they hold
+from tasks.definitions._profile.limits import MAX_CELLS, MAX_COLUMNS, MAX_NAME
 
 
 def check_columns(count: int) -> None:
@@ -18,6 +16,16 @@ def check_columns(count: int) -> None:
         )
 
 
+def check_name(name: str) -> None:
+    """Refuse a name that only fills the memory."""
+    if len(name) > MAX_NAME:
+        raise Failure(
+            f"The name of the column that begins with {name[:50]!r} has more than {MAX_NAME} "
+            "letters: shorten it, or quote the fields of the first line.",
+            code="NAME_TOO_LONG",
+        )
+
+
 def check_rows(count: int) -> None:
     """Refuse more rows than GraphQL's Int can count."""
     if count > INT_MAX:
@@ -25,7 +33,7 @@ def check_rows(count: int) -> None:
 
 
 def check_cells(rows: int, columns: int) -> None:
-    """Refuse a small file that unfolds into more values than can be counted in minutes."""
+    """Refuse a small file that unfolds into more values than can be counted."""
     if rows * columns > MAX_CELLS:
         raise Failure(
             f"The table has more than {MAX_CELLS} values ({rows} rows): split it.",
@@ -40,6 +48,7 @@ def checked_names(header: Sequence[str]) -> list[str]:
         raise Failure("The first line is blank: it must name the columns.", code="NO_HEADER")
     names = [name.strip() or f"column {at}" for at, name in enumerate(header, 1)]
     for at, name in enumerate(names):
+        check_name(name)
         if name in names[:at]:
             raise Failure(
                 f"Two columns are named {name[:100]!r}: give each column its own name.",

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks import Failure
+from tasks.definitions._profile.limits import MAX_LINE
 from tasks.definitions._profile.meter import Meter
 
-MAX_LINE = 1 << 20
 CHUNK = 1 << 19
 
 

@@ -102,7 +102,7 @@ def test_the_walk_is_bounded_by_the_limits(monkeypatch: pytest.MonkeyPatch, quer
 
     monkeypatch.setattr(admission._Tally, "count", counted)
     with pytest.raises(RequestRefused):
-        admission.admit(parse(query), introspection=True)
+        admission.admit(parse(query))
     assert steps <= limits.SELECTIONS
 
 
@@ -132,7 +132,7 @@ def test_what_is_within_the_limits_runs(post: Post, query: str) -> None:
 )
 def test_a_circle_is_called_by_its_name(name: str) -> None:
     with pytest.raises(RequestRefused) as refused:
-        admission.admit(parse(BOMBS[name]), introspection=True)
+        admission.admit(parse(BOMBS[name]))
     assert "contains itself" in refused.value.errors[0]["message"]
 
 
@@ -149,11 +149,11 @@ OPTIONS = (
 @pytest.mark.parametrize("number", range(len(OPTIONS) + 1))
 def test_the_standard_introspection_query_passes_with_every_option(number: int) -> None:
     query = get_introspection_query(**dict.fromkeys(OPTIONS[:number], True))
-    admission.admit(parse(query), introspection=True)
+    admission.admit(parse(query))
 
 
 def test_the_whole_schema_of_this_service_can_be_introspected(post: Post) -> None:
-    real = Documents(schema().graphql_schema, introspection=True)
+    real = Documents(schema().graphql_schema)
     assert real.get(get_introspection_query(input_object_one_of=True))
     assert "type Query" in print_schema(schema().graphql_schema)
 
@@ -171,12 +171,12 @@ def test_the_whole_schema_of_this_service_can_be_introspected(post: Post) -> Non
 )
 def test_introspection_can_be_off_for_everybody(query: str) -> None:
     with pytest.raises(RequestRefused) as refused:
-        Documents(SCHEMA, introspection=False).get(query)
+        Documents(SCHEMA).get(query, introspection=False)
     assert "Introspection is off" in refused.value.errors[0]["message"]
 
 
 def test_an_unknown_fragment_is_left_to_validation() -> None:
-    admission.admit(parse("{ ...Unknown }"), introspection=True)
+    admission.admit(parse("{ ...Unknown }"))
 
 
 def page(size: str, fields: int) -> str:
@@ -216,10 +216,10 @@ def page(size: str, fields: int) -> str:
 )  # fmt: skip
 def test_a_page_counts_as_often_as_it_has_items(document: str, is_refused: bool) -> None:
     if not is_refused:
-        admission.admit(parse(document), introspection=True)
+        admission.admit(parse(document))
         return
     with pytest.raises(RequestRefused) as refused:
-        admission.admit(parse(document), introspection=True)
+        admission.admit(parse(document))
     assert "in all items of its pages" in refused.value.errors[0]["message"]
 
 
@@ -228,5 +228,5 @@ def test_a_document_of_many_lines_is_refused_before_it_is_parsed(
 ) -> None:
     monkeypatch.setattr(documents, "_parse", lambda text: pytest.fail("parsed"))
     with pytest.raises(RequestRefused) as refused:
-        Documents(SCHEMA, introspection=True).get("{ hello }" + "\n" * 2_001)
+        Documents(SCHEMA).get("{ hello }" + "\n" * 2_001)
     assert refused.value.errors[0]["extensions"]["code"] == "QUERY_TOO_COMPLEX"

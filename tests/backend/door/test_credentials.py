@@ -8,10 +8,11 @@ from django.db import InterfaceError
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from accounts import credentials
+from accounts.identity_provider import ProviderAway
 from accounts.models import ApiToken, User
 from accounts.tokens import create_token
-from accounts.viewer import Viewer
-from backend.door import signing_in
+from accounts.viewer import ACT_AS, Viewer
 from tests.backend.door.conftest import JSON, Post, codes, content
 from tests.backend.door.toy import Root
 
@@ -28,7 +29,7 @@ def test_nobody_is_signed_in_without_a_credential(post: Post) -> None:
 
 
 def test_a_token_signs_in(post: Post, viewer: Viewer) -> None:
-    token = create_token(User.objects.get())
+    token = create_token(User.objects.get().pk).text
     response = post("{ viewer }", authorization=f"Bearer {token}")
     assert content(response) == {"data": {"viewer": str(viewer.user_id)}}
 
@@ -45,7 +46,7 @@ def test_a_bad_credential_is_401_and_runs_nothing(post: Post, credential: str) -
 
 
 def test_a_revoked_token_is_401(post: Post, viewer: Viewer) -> None:
-    token = create_token(User.objects.get())
+    token = create_token(User.objects.get().pk).text
     found = ApiToken.objects.get()
     found.revoked_at = found.created_at
     found.save()
@@ -103,7 +104,7 @@ def test_a_cookie_that_is_no_key_asks_nobody(
 
 def test_a_token_goes_before_a_session_and_needs_no_proof(page: Client, viewer: Viewer) -> None:
     grace = User.objects.create(username="grace")
-    response = ask(page, authorization=f"Bearer {create_token(grace)}")
+    response = ask(page, authorization=f"Bearer {create_token(grace.pk).text}")
     assert content(response) == {"data": {"viewer": str(grace.pk)}}
 
 
@@ -115,10 +116,59 @@ def test_nobody_needs_no_proof() -> None:
 def test_a_database_that_is_down_is_503_for_a_token(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_header: str | None) -> Never:
+    def fail(*_: object) -> Never:
         raise InterfaceError("no route to 10.0.0.1")
 
-    monkeypatch.setattr(signing_in, "viewer_from_authorization", fail)
+    monkeypatch.setattr(credentials, "from_authorization", fail)
     response = post("{ hello }", authorization="Bearer x")
     assert (response.status_code, codes(response)) == (503, ["UNAVAILABLE"])
     assert b"10.0.0.1" not in response.content
+
+
+INTROSPECT = {"query": "{ __schema { queryType { name } } }"}
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/closed"])
+@pytest.mark.parametrize("is_staff", [True, False])
+def test_where_introspection_is_off_it_is_for_staff(
+    page: Client, path: str, is_staff: bool
+) -> None:
+    User.objects.update(is_staff=is_staff)
+    headers = {"x_csrftoken": CSRF}
+    for _ in range(2):  # fresh, and out of the cache
+        answer = page.post(path, INTROSPECT, JSON, headers=headers).json()
+        assert ("data" in answer) is (is_staff or path == "/graphql")
+    guess = page.post(path, {"query": "{ hullo }"}, JSON, headers=headers).content
+    assert (b"Did you mean" in guess) is (is_staff or path == "/graphql")
+    sdl = page.get("/schema.graphql" if path == "/graphql" else "/closed.graphql")
+    assert sdl.status_code == (200 if is_staff or path == "/graphql" else 404)
+    assert page.get(path, headers={"accept": "text/html"}).status_code == 200
+
+
+def test_what_staff_introspected_is_not_for_others(page: Client, post: Post) -> None:
+    User.objects.update(is_staff=True)
+    assert page.post("/closed", INTROSPECT, JSON, headers={"x_csrftoken": CSRF}).json()["data"]
+    assert codes(post(INTROSPECT, path="/closed")) == ["GRAPHQL_VALIDATION_FAILED"]
+
+
+def test_a_token_acts_for_a_subject(post: Post, viewer: Viewer) -> None:
+    bearer = f"Bearer {create_token(viewer.user_id, [ACT_AS]).text}"
+    acted = content(post("{ viewer }", authorization=bearer, act_as="grace"))["data"]["viewer"]
+    assert acted == str(User.objects.get(subject="grace").pk)
+
+
+@pytest.mark.parametrize("headers", [{"act_as": "grace"}, {"act_as": ""}])
+def test_act_as_without_a_token_is_401(post: Post, headers: dict[str, str]) -> None:
+    response = post("mutation { count(by: 1) }", **headers)
+    assert (response.status_code, Root.counted) == (401, 0)
+
+
+def test_an_identity_provider_that_is_away_is_503(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Never:
+        raise ProviderAway("Its keys cannot be fetched.")
+
+    monkeypatch.setattr(credentials, "from_authorization", fail)
+    response = post("{ hello }", authorization="Bearer a.b.c")
+    assert (response.status_code, codes(response)) == (503, ["UNAVAILABLE"])

@@ -43,7 +43,7 @@ def test_it_says_how_to_build_graphiql(page: str) -> None:
 
 
 def test_its_queries_are_valid_in_this_service(page: str) -> None:
-    documents = Documents(schema().graphql_schema, introspection=True)
+    documents = Documents(schema().graphql_schema)
     bodies = re.findall(r"-d '(\{.*?\})'</code>", html.unescape(page))
     assert len(bodies) == 6
     for body in bodies:

@@ -93,10 +93,11 @@ def make_schema() -> GraphQLSchema:
 
 SCHEMA = make_schema()
 DOOR = Door(SCHEMA, introspection=True)
+CLOSED = Door(SCHEMA, introspection=False)
 
 urlpatterns = [
     path("graphql", GraphQLView(DOOR)),
-    path("closed", GraphQLView(Door(SCHEMA, introspection=False))),
-    path("schema.graphql", SchemaView(SDL, introspection=True)),
-    path("closed.graphql", SchemaView(SDL, introspection=False)),
+    path("closed", GraphQLView(CLOSED)),
+    path("schema.graphql", SchemaView(SDL, DOOR)),
+    path("closed.graphql", SchemaView(SDL, CLOSED)),
 ]

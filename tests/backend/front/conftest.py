@@ -27,7 +27,9 @@ def make_front(staging: Path) -> Iterator[MakeFront]:
     """Makes a front with a running pool, stopped when the test ends."""
     pools: list[Pool] = []
 
-    def make(application: WSGIApplication, threads: int = 2, queue: int = 2) -> Front:
+    def make(
+        application: WSGIApplication, threads: int = 2, queue: int = 2, proxies: int = 0
+    ) -> Front:
         pool = Pool(threads, queue, at_exit=lambda: None)
         pool.start()
         pools.append(pool)
@@ -39,6 +41,7 @@ def make_front(staging: Path) -> Iterator[MakeFront]:
             request_size=REQUEST_SIZE,
             staging=staging,
             origins=origins,
+            proxies=proxies,
         )
 
     yield make

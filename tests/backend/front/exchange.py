@@ -2,13 +2,26 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from backend.front.app import Front
-from backend.front.guards import GUARDS
 
 DISCONNECT = object()
 SILENCE = object()
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A chunk that comes after a while, and another one after it."""
+
+    content: bytes
+    seconds: float
+
+
+def drops(content: bytes, *, every: float) -> list[Any]:
+    """A body that drips for ever."""
+    return [Drop(content, every)] * 100_000
 
 
 class Exchange:
@@ -52,6 +65,9 @@ class Exchange:
         chunk = self._chunks[0]
         if chunk is SILENCE:
             await asyncio.Event().wait()
+        if isinstance(chunk, Drop):
+            await asyncio.sleep(chunk.seconds)
+            chunk = chunk.content
         self._chunks.pop(0)
         self.log.append("receive")
         if chunk is DISCONNECT:
@@ -70,12 +86,6 @@ class Exchange:
     @property
     def headers(self) -> dict[str, str]:
         return {name.decode(): value.decode() for name, value in self.sent[0]["headers"]}
-
-    @property
-    def own_headers(self) -> dict[str, str]:
-        """Those beside the ones that every answer has."""
-        guards = {name.decode() for name, _ in GUARDS}
-        return {name: value for name, value in self.headers.items() if name not in guards}
 
     @property
     def body(self) -> bytes:

@@ -1,5 +1,6 @@
 """The real application plus one view that tells of its thread; served by test_server."""
 
+import gc
 import os
 import threading
 
@@ -20,10 +21,14 @@ settings.ROOT_URLCONF = __name__
 
 
 def whereabouts(_request: HttpRequest) -> JsonResponse:
-    """Which thread answers, over which database connection."""
+    """Which thread answers, over which database connection; and what no collection looks at."""
     connection.ensure_connection()
     return JsonResponse(
-        {"thread": threading.current_thread().name, "connection": id(connection.connection)}
+        {
+            "thread": threading.current_thread().name,
+            "connection": id(connection.connection),
+            "frozen": gc.get_freeze_count(),
+        }
     )
 
 

@@ -12,6 +12,7 @@ from structlog.contextvars import get_contextvars
 
 from backend.front import body
 from backend.front.app import Front
+from backend.front.guards import GUARDS
 from backend.front.pool import Pool
 from tests.backend.front.conftest import REQUEST_SIZE, MakeFront
 from tests.backend.front.exchange import DISCONNECT, SILENCE, Exchange
@@ -86,6 +87,10 @@ async def test_a_refusal_is_readable_for_pages_of_an_allowed_origin_alone(
         exchange = Exchange(headers={"Origin": origin}, chunks=[b"x" * 1_001])
         await exchange.run(front)
         assert (exchange.headers.get("access-control-allow-origin") == origin) is allowed
+        with_cookies = exchange.headers.get("access-control-allow-credentials") == "true"
+        assert with_cookies is allowed
+        shown = exchange.headers.get("access-control-expose-headers")
+        assert (shown == "Retry-After") is allowed
 
 
 async def test_a_body_that_stops_coming_is_answered_with_408(
@@ -95,6 +100,38 @@ async def test_a_body_that_stops_coming_is_answered_with_408(
     monkeypatch.setattr(body, "LINGER_SECONDS", 0.01)
     exchange = await Exchange(chunks=[b"x", SILENCE]).run(make_front(never))
     assert (exchange.status, error_code(exchange)) == (408, "BAD_REQUEST")
+
+
+async def test_large_bodies_on_their_way_are_few_and_small_ones_pass(
+    make_front: MakeFront, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body, "LARGE_BODIES", 2)
+    monkeypatch.setattr(body, "SMALL", 500)
+    front = make_front(echo)
+    large: list[Any] = [b"x" * 501, SILENCE]
+    held = [asyncio.create_task(Exchange(chunks=large).run(front)) for _ in range(2)]
+    await asyncio.sleep(0)
+    refused = await Exchange(chunks=[b"x" * 501, b"y"]).run(front)
+    assert (refused.status, error_code(refused)) == (503, "UNAVAILABLE")
+    assert refused.headers["retry-after"] == "1"
+    for chunks in ([b"x" * 500, b""], [b"x" * 900]):  # small, or here already
+        assert (await Exchange(chunks=chunks).run(front)).status == 200
+    for task in held:
+        task.cancel()
+    await asyncio.gather(*held, return_exceptions=True)
+    assert (await Exchange(chunks=[b"x" * 501, b"y"]).run(front)).status == 200
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", "x"])
+async def test_a_packed_body_is_refused_unread(make_front: MakeFront, encoding: str) -> None:
+    for path in ("/graphql", "/uploads/x"):
+        exchange = Exchange("PUT", path, headers={"Content-Encoding": encoding}, chunks=[b"x", b""])
+        await exchange.run(make_front(never))
+        assert exchange.status == 415
+        assert b"without Content-Encoding" in exchange.body
+        assert exchange.log[0] == "send"
+    plain = Exchange(headers={"Content-Encoding": "Identity"}, chunks=[b"x"])
+    assert (await plain.run(make_front(echo))).status == 200
 
 
 async def test_a_client_gone_before_its_body_ends_gets_no_answer(make_front: MakeFront) -> None:
@@ -122,7 +159,8 @@ async def test_an_answer_without_a_body_says_nothing_of_one(
         return []
 
     exchange = await Exchange().run(make_front(empty))
-    assert exchange.own_headers == {"etag": '"1"'}
+    guards = {name.decode() for name, _ in GUARDS}
+    assert exchange.headers.keys() - guards == {"etag"}
 
 
 async def test_the_response_is_closed_in_the_thread_that_made_it(make_front: MakeFront) -> None:
@@ -234,7 +272,9 @@ async def test_it_starts_and_stops_with_the_server(staging: Any) -> None:
     ended: list[int] = []
     pool = make_pool(ended)
     folder = staging / "deep" / "folder"
-    front = Front(echo, pool, Still(), request_size=1, staging=folder, origins=frozenset())
+    front = Front(
+        echo, pool, Still(), request_size=1, staging=folder, origins=frozenset(), proxies=0
+    )
     assert await lifespan(front) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert folder.is_dir()
     assert len(ended) == 2
@@ -244,5 +284,12 @@ async def test_a_staging_folder_that_cannot_be_made_stops_the_start(staging: Any
     blocked = staging / "file"
     blocked.touch()
     pool = make_pool([])
-    front = Front(echo, pool, Still(), request_size=1, staging=blocked / "x", origins=frozenset())
+    front = Front(
+        echo, pool, Still(), request_size=1, staging=blocked / "x", origins=frozenset(), proxies=0
+    )
     assert await lifespan(front) == ["lifespan.startup.failed"]
+
+
+async def test_another_protocol_is_refused(make_front: MakeFront) -> None:
+    exchange = await Exchange(headers={"Upgrade": "h2c"}).run(make_front(never))
+    assert (exchange.status, error_code(exchange)) == (400, "BAD_REQUEST")

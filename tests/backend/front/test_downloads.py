@@ -108,6 +108,12 @@ def test_a_range_may_have_many_digits(get: Get, file: File, header: str, status:
     assert get(file, range=header).status_code == status
 
 
+def test_many_ranges_cost_no_more_than_the_file(get: Get, file: File) -> None:
+    for ranges in (["0-9"] * 1_000, [f"{at}-" for at in range(1_000)], ["-1"] * 1_000):
+        response = get(file, range="bytes=" + ",".join(ranges))
+        assert (response.status_code, response.part) == (200, StoredPart("2026/a", 10, 0, 10))
+
+
 def test_a_head_knows_no_range(get: Get, file: File) -> None:
     response = get(file, "HEAD", range="bytes=2-4")
     assert (response.status_code, response.headers["Content-Length"]) == (200, "10")
@@ -128,12 +134,24 @@ def test_conditions_are_kept(get: Get, file: File, name: str, value: str, status
     assert hasattr(response, "part") is (status == 200)
 
 
-def test_a_page_is_served_as_a_harmless_attachment(
-    get: Get, make_file: Callable[..., File]
+@pytest.mark.parametrize(
+    ("name", "content_type"),
+    [
+        ("x.html", "text/html"),
+        ("x.txt", "text/plain"),  # though its bytes may be a page
+        ("x.svg", "image/svg+xml"),
+        ("x.js", "text/javascript"),
+        ("x.gif", "image/gif"),  # though it may be a script too: GIF89a=1;alert(1)
+        ("x.pdf", "application/pdf"),  # though it may be a ZIP too, with a program in it
+        ("x", "application/octet-stream"),
+    ],
+)
+def test_whatever_a_file_is_it_is_served_as_a_harmless_attachment(
+    get: Get, make_file: Callable[..., File], name: str, content_type: str
 ) -> None:
-    response = get(make_file(name="x.html", content_type="text/html"))
-    assert response.headers["Content-Type"] == "text/html"
-    assert response.headers["Content-Disposition"] == 'attachment; filename="x.html"'
+    response = get(make_file(name=name, content_type=content_type))
+    assert response.headers["Content-Type"] == content_type
+    assert response.headers["Content-Disposition"] == f'attachment; filename="{name}"'
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Content-Security-Policy"] == "sandbox"
     assert response.headers["Cache-Control"] == "private, no-store"
@@ -144,6 +162,12 @@ def test_a_page_is_served_as_a_harmless_attachment(
     [
         ('a"b.csv', 'attachment; filename="a\\"b.csv"'),
         ("Täkt 🥁.csv", "attachment; filename*=utf-8''T%C3%A4kt%20%F0%9F%A5%81.csv"),
+        ("🥁" * 255, "attachment; filename*=utf-8''" + "%F0%9F%A5%81" * 255),
+        ("a; filename=b.exe", 'attachment; filename="a; filename=b.exe"'),
+        ("%0d%0aX: y", 'attachment; filename="%0d%0aX: y"'),
+        # No file can get such a name; if a row had one, it would be no other header.
+        ("a\r\nX: y", "attachment; filename*=utf-8''a%0D%0AX%3A%20y"),
+        ("\u202efdp.exe", "attachment; filename*=utf-8''%E2%80%AEfdp.exe"),
     ],
 )
 def test_any_name_survives_the_header(
@@ -156,6 +180,20 @@ def test_any_name_survives_the_header(
 def test_a_forged_signature_is_forbidden(client: Client, file: File, signature: str) -> None:
     response = client.get(f"/files/{file.pk}?signature={signature}")
     assert (response.status_code, code(response)) == (403, "FORBIDDEN")
+
+
+def test_a_signature_is_for_one_file_and_only_while_it_is_there(
+    client: Client, make_file: Callable[..., File]
+) -> None:
+    one, other = make_file(), make_file()
+    signature = quote(downloads.signature(one.pk, downloads.expiry()))
+    assert client.get(f"/files/{one.pk}?signature={signature}").status_code == 200
+    assert client.get(f"/files/{other.pk}?signature={signature}").status_code == 403
+    assert client.get(f"/files/{one.pk}?signature={signature}x").status_code == 403
+    address = f"/files/{one.pk}?signature={signature}"
+    one.delete()
+    gone = client.get(address)
+    assert (gone.status_code, code(gone)) == (404, "NOT_FOUND")
 
 
 def test_an_expired_signature_is_gone(client: Client, file: File) -> None:

@@ -34,6 +34,8 @@ async def alive(scope: Any, receive: Any, send: Any) -> None:
             pass
         LEFT.set()
     else:
+        while (await receive()).get("more_body"):
+            pass
         await send({"type": "http.response.body", "body": b"ok"})
 
 
@@ -79,6 +81,39 @@ async def test_an_endless_head_is_given_up(port: int) -> None:
     writer.close()
 
 
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"0\r\n", b"X-Trailer: " + b"y" * 1_000 + b"\r\n"),
+        (b"0\r\nX-Trailer: ", b"y" * 1_000),
+        (b"2;extension=", b"y" * 1_000),
+    ],
+)
+async def test_what_stands_around_a_body_may_not_be_endless(
+    port: int, begin: bytes, more: bytes
+) -> None:
+    LEFT.clear()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /waiting HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    writer.write(b"2\r\n{}\r\n" + begin)
+    with contextlib.suppress(ConnectionError):
+        for _ in range(200):  # 12 MiB
+            writer.write(more * 64)
+            await writer.drain()
+        assert await is_hung_up(reader)
+    writer.close()
+    await asyncio.wait_for(LEFT.wait(), 5)
+
+
+async def test_a_body_in_the_smallest_chunks_is_taken(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    writer.write(b"1\r\nx\r\n" * 50_000 + b"0\r\nX-Trailer: y\r\n\r\n")
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    assert b"ok" in await asyncio.wait_for(reader.read(100), 5)
+    writer.close()
+
+
 async def test_a_kept_connection_has_its_time_for_each_head(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for _ in range(2):
@@ -106,3 +141,18 @@ async def test_a_request_that_others_follow_sees_that_its_client_left(port: int)
     await asyncio.sleep(0.1)
     writer.close()
     await asyncio.wait_for(LEFT.wait(), 2)
+
+
+@pytest.mark.parametrize(
+    "head", ["POST / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c", "CONNECT / HTTP/1.1"]
+)
+async def test_the_body_of_an_upgrade_is_no_request(port: int, head: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"{head}\r\nHost: a\r\nContent-Length: 100\r\n\r\n".encode())
+    assert b"connection: close" in await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    rest = b""
+    with contextlib.suppress(ConnectionError):
+        rest = await asyncio.wait_for(reader.read(), 2)
+    assert b"HTTP/1.1" not in rest
+    writer.close()

@@ -1,6 +1,7 @@
 """The whole front under a real uvicorn, over real sockets."""
 
 import contextlib
+import gzip
 import hashlib
 import http.client
 import os
@@ -31,6 +32,10 @@ def test_each_thread_keeps_its_one_database_connection(server: Server) -> None:
         connections.setdefault(answer["thread"], set()).add(answer["connection"])
     assert set(connections) <= {f"web-{number}" for number in range(THREADS)}
     assert all(len(ids) == 1 for ids in connections.values())
+
+
+def test_no_collection_looks_through_what_the_start_has_loaded(server: Server) -> None:
+    assert server.http.get("/whereabouts").json()["frozen"] > 100_000
 
 
 def test_a_mutation_and_a_query_come_through(server: Server) -> None:
@@ -151,7 +156,7 @@ def test_one_connection_serves_many_requests(server: Server) -> None:
             assert connection.sock is first
 
 
-def test_server_headers_are_sent_once(server: Server) -> None:
+def test_the_servers_headers_are_sent_once_and_do_not_name_it(server: Server) -> None:
     response = server.http.get("/healthz")
     for name in ("date", "content-length"):
         assert len(response.headers.get_list(name)) == 1
@@ -213,6 +218,75 @@ def test_a_charset_that_is_none_is_refused_on_every_address(server: Server, char
     for path in ("/?a=1", "/admin/login/?next=/x", "/uploads/x?signature=y", "/graphql?a=1"):
         headers = {"Content-Type": f"text/csv; charset={charset}"}
         assert server.http.get(path, headers=headers).status_code == 415
+
+
+def post(body: bytes, *headers: bytes) -> bytes:
+    lines = [b"POST /graphql HTTP/1.1", b"Host: localhost", b"Content-Type: application/json"]
+    return b"\r\n".join([*lines, *headers, b"", body])
+
+
+GRAPHQL = b'{"query": "{ limits { depth } }"}'
+CHUNKED, LENGTH = b"Transfer-Encoding: chunked", b"Content-Length: %d" % len(GRAPHQL)
+ONE_CHUNK = b"%x\r\n%s\r\n0\r\n\r\n" % (len(GRAPHQL), GRAPHQL)
+SECOND = b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+UNCLEAR = {
+    "length and chunks": post(ONE_CHUNK, LENGTH, CHUNKED),
+    "chunks and length": post(ONE_CHUNK, CHUNKED, LENGTH),
+    "a second request within": post(SECOND, b"Content-Length: 4", CHUNKED),
+    "two lengths": post(GRAPHQL, LENGTH, b"Content-Length: 5"),
+    "a length below zero": post(GRAPHQL, b"Content-Length: -5"),
+    "a length with a sign": post(GRAPHQL, b"Content-Length: +5"),
+    "an unknown coding": post(ONE_CHUNK, b"Transfer-Encoding: xchunked"),
+    "chunks not last": post(ONE_CHUNK, CHUNKED + b", identity"),
+    "two codings": post(ONE_CHUNK, CHUNKED, b"Transfer-Encoding: identity"),
+    "a space before the colon": post(ONE_CHUNK, b"Transfer-Encoding : chunked"),
+    "a chunk without a length": post(b"zz\r\n" + GRAPHQL, CHUNKED),
+    "a chunk longer than it says": post(b"3\r\n" + GRAPHQL, CHUNKED),
+    "a chunk of 2**68 bytes": post(b"fffffffffffffffff\r\n" + GRAPHQL, CHUNKED),
+}
+
+
+@pytest.mark.parametrize("request_bytes", UNCLEAR.values(), ids=UNCLEAR)
+def test_a_body_whose_end_is_unclear_is_refused_and_nothing_behind_it_read(
+    server: Server, request_bytes: bytes
+) -> None:
+    answer = everything(server, request_bytes)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"connection: close" in answer
+
+
+def everything(server: Server, content: bytes) -> bytes:
+    """All that comes back until the server hangs up."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(content)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def test_a_clear_body_is_read_in_either_way(server: Server) -> None:
+    for request in (post(GRAPHQL, LENGTH), post(ONE_CHUNK, CHUNKED)):
+        assert send(server, request).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_packed_body_is_never_unpacked(server: Server) -> None:
+    bomb = gzip.compress(bytes(20_000_000))
+    url = _promise_upload(server, bomb)
+    for method, address in (("POST", "/graphql"), ("PUT", url)):
+        packed = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+        answer = server.http.request(method, address, content=bomb, headers=packed)
+        assert answer.status_code == 415
+    assert server.http.put(url, content=bomb).status_code == 204  # as it is
+
+
+def test_a_client_that_asks_first_is_told_no_before_it_sends(server: Server) -> None:
+    put = b"PUT /uploads/x?signature=y HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999"
+    head = b"Content-Length: 9999999\r\nExpect: 100-continue"
+    for request, status in (
+        (put + b"\r\nExpect: 100-continue\r\n\r\n", b"403"),
+        (post(b"", head), b"413"),
+    ):
+        assert send(server, request).startswith(b"HTTP/1.1 " + status)
+    assert send(server, post(GRAPHQL, LENGTH, b"Expect: 100-continue")).startswith(b"HTTP/1.1 100")
 
 
 def test_a_length_of_5000_digits_is_no_server_error(server: Server) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from backend.front import serving
 from backend.front.asgi import HANG_UP
+from backend.front.guards import GUARDS
 from tasks.downloads import StoredPart, Truncated
 from tests.backend.front.conftest import MakeFront
 from tests.backend.front.exchange import Exchange
@@ -75,7 +76,9 @@ def is_complete(exchange: Exchange) -> bool:
 async def test_the_whole_file_is_sent(make_front: MakeFront, stream: Stream) -> None:
     exchange = await get().run(make_front(view(part())))
     assert (exchange.status, exchange.body) == (200, CONTENT)
-    assert exchange.own_headers == {"content-length": str(len(CONTENT)), "etag": '"1"'}
+    own = {"content-length": str(len(CONTENT)), "etag": '"1"'}
+    guards = {name.decode(): value.decode() for name, value in GUARDS}
+    assert exchange.headers == guards | own
     assert is_complete(exchange)
     assert stream.closed
 

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.utils import timezone
 
+from backend.front import app as app_module
 from backend.front import body
 from backend.front import staging as staging_module
 from backend.front.environ import STAGED
@@ -20,13 +21,13 @@ from backend.front.staging import upload_address
 from tasks.files import upload_signature
 from tasks.models import File
 from tests.backend.front.conftest import MakeFront
-from tests.backend.front.exchange import DISCONNECT, SILENCE, Exchange
+from tests.backend.front.exchange import DISCONNECT, SILENCE, Exchange, drops
 
 
-def promise(size: int, *, minutes: int = 5) -> dict[str, Any]:
+def promise(size: int, *, seconds: float = 300, owner: int = 1) -> dict[str, Any]:
     """The path and query of an upload of so many bytes that was promised."""
-    until = timezone.now() + timedelta(minutes=minutes)
-    file = File(id=uuid4(), size=size, upload_until=until)
+    until = timezone.now() + timedelta(seconds=seconds)
+    file = File(id=uuid4(), owner_id=UUID(int=owner), size=size, upload_until=until)
     query = f"signature={upload_signature(file)}".encode()
     return {"method": "PUT", "path": f"/uploads/{file.id}", "query": query}
 
@@ -140,7 +141,7 @@ async def test_without_a_good_signature_nothing_is_read_and_the_view_says_no(
 async def test_a_signature_of_the_past_reads_nothing(
     make_front: MakeFront, storage: Storage
 ) -> None:
-    await Exchange(**promise(7, minutes=-1), chunks=[b"1234567"]).run(make_front(storage))
+    await Exchange(**promise(7, seconds=-60), chunks=[b"1234567"]).run(make_front(storage))
     assert storage.given == [None]
 
 
@@ -165,6 +166,59 @@ async def test_a_client_that_stops_sending_is_let_go(
     monkeypatch.setattr(body, "LINGER_SECONDS", 0.01)
     exchange = await Exchange(**promise(9), chunks=[b"x", SILENCE]).run(make_front(storage))
     assert (exchange.status, storage.given) == (408, [])
+
+
+async def test_a_client_that_drips_is_let_go(
+    make_front: MakeFront, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging_module, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(body, "LINGER_SECONDS", 0.01)
+    exchange = Exchange(**promise(70_000), chunks=drops(b"x", every=0.01))
+    async with asyncio.timeout(10):  # all of it would take 700 seconds
+        await exchange.run(make_front(storage))
+    assert (exchange.status, storage.given) == (408, [])
+    assert b"Less than 65536 bytes came within 0.2 seconds" in exchange.body
+
+
+async def test_an_upload_ends_when_its_promise_does(
+    make_front: MakeFront, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body, "LINGER_SECONDS", 0.01)
+    exchange = Exchange(**promise(9, seconds=2), chunks=[b"x", SILENCE])
+    async with asyncio.timeout(10):  # less than IDLE_SECONDS
+        await exchange.run(make_front(storage))
+    assert (exchange.status, storage.given) == (410, [])
+    assert json.loads(exchange.body)["errors"][0]["code"] == "UPLOAD_EXPIRED"
+
+
+async def test_uploads_at_once_are_few_of_a_file_an_owner_and_all(
+    make_front: MakeFront, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "UPLOADS", 4)
+    monkeypatch.setattr(app_module, "UPLOADS_OF_AN_OWNER", 3)
+    front, same = make_front(storage), promise(9)
+    held = []
+
+    async def hold(address: dict[str, Any]) -> None:
+        held.append(asyncio.create_task(Exchange(**address, chunks=[b"x", SILENCE]).run(front)))
+        await asyncio.sleep(0.01)
+
+    async def told(address: dict[str, Any]) -> tuple[int, str, str]:
+        exchange = await Exchange(**address, chunks=[b"x", b"y"]).run(front)
+        (error,) = json.loads(exchange.body)["errors"]
+        return exchange.status, error["code"], exchange.headers["retry-after"]
+
+    for address in (same, same):
+        await hold(address)
+    assert await told(same) == (429, "RATE_LIMITED", "5")
+    await hold(promise(9))
+    assert await told(promise(9)) == (429, "RATE_LIMITED", "5")
+    await hold(promise(9, owner=2))
+    assert await told(promise(9, owner=3)) == (503, "UNAVAILABLE", "5")
+    for upload in held:
+        upload.cancel()
+    await asyncio.gather(*held, return_exceptions=True)
+    assert (await Exchange(**same, chunks=[b"x"]).run(front)).status == 204
 
 
 async def test_a_server_that_shuts_down_mid_upload_leaves_nothing(

@@ -7,13 +7,13 @@ from typing import Any, Never, TypeVar
 import pytest
 from django.db import connections
 
-from accounts.models import User
 from accounts.tokens import create_token
 from accounts.viewer import Viewer
 from backend.door.execute import Door
 from backend.front.pool import Pool
 from backend.live import hub as hubs
 from backend.live.hub import Hub
+from backend.live.seats import Seats
 from schema.build import schema
 from tasks import broker, notifier
 from tests.backend.live.wire import Wire
@@ -97,16 +97,23 @@ def in_thread(pool: Pool) -> Callable[..., Awaitable[Any]]:
 
 @pytest.fixture
 def token(viewer: Viewer) -> str:
-    return create_token(User.objects.get(pk=viewer.user_id))
+    return create_token(viewer.user_id).text
 
 
 @pytest.fixture
-async def connect(door: Door, hub: Hub, pool: Pool) -> AsyncIterator[Callable[..., Wire]]:
+def seats() -> Seats:
+    return Seats(per_user=100)
+
+
+@pytest.fixture
+async def connect(
+    door: Door, hub: Hub, pool: Pool, seats: Seats
+) -> AsyncIterator[Callable[..., Wire]]:
     """`connect(origin=..., ...)`: a client's end of a new WebSocket, not yet greeted."""
     from backend.live.websocket import Sockets
 
     wires: list[Wire] = []
-    sockets = Sockets(door, hub, pool.run)
+    sockets = Sockets(door, hub, pool.run, seats)
 
     def connect(**options: Any) -> Wire:
         wire = Wire(sockets.serve, **options)

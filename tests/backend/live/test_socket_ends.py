@@ -10,6 +10,7 @@ import pytest
 from backend.door.execute import Door
 from backend.live.ended import Ended, Leaving, Revoked
 from backend.live.hub import Hub
+from backend.live.seats import Seats
 from backend.live.websocket import Socket
 
 T = TypeVar("T")
@@ -59,7 +60,7 @@ async def test_a_revoked_token_is_an_error_of_each_operation_and_a_deploy_of_non
 
     scope = {"type": "websocket", "scheme": "ws", "path": "/graphql", "headers": []}
     door, hub = cast(Door, StillDoor()), cast(Hub, StillHub())
-    socket = Socket(scope, send, door, hub, run)
+    socket = Socket(scope, send, door, hub, run, Seats(per_user=1).seat("here"))
     serving = asyncio.create_task(socket.serve(heard.get))
     hear(type="connection_init")
     await until(lambda: {"type": "connection_ack"} in said)

@@ -13,9 +13,12 @@ from pytest_django import Settings
 
 from accounts.models import ApiToken, User
 from accounts.tokens import create_token
-from accounts.viewer import Viewer
+from accounts.viewer import ACT_AS, Viewer
+from backend.door.execute import Door
+from backend.door.rates import Rates
 from backend.live import handshake, survey, websocket
 from backend.live.hub import Hub
+from backend.live.seats import Seats
 from schema.limits import OPERATIONS
 from tasks import runs
 from tasks.models import Run
@@ -90,7 +93,86 @@ async def test_who_may_not_connect_is_refused_before_the_upgrade(
     assert json.loads((await wire.event())["body"])["errors"][0]["message"]
 
 
+async def test_an_address_has_so_many_sockets_of_strangers(connect: Connect, seats: Seats) -> None:
+    seats._of_strangers = 2
+    first, second = connect(), connect()
+    assert await first.accepted()
+    assert await second.accepted()
+    refused = connect()
+    event = await refused.event()
+    assert (event["status"], dict(event["headers"])[b"retry-after"]) == (429, b"5")
+    assert b"RATE_LIMITED" in (await refused.event())["body"]
+    assert await connect(address="192.0.2.2").accepted()
+    await first.leave()
+    assert await connect().accepted()
+
+
+async def test_who_signs_in_takes_no_strangers_seat_any_more(
+    connect: Connect, seats: Seats, token: str
+) -> None:
+    seats._of_strangers, seats._per_user = 1, 2
+    wires = [connect()]
+    await wires[0].greet(token)
+    wires.append(connect())
+    await wires[1].greet(token)
+    one_more = connect()
+    await one_more.accepted()
+    one_more.say("connection_init", payload={"authorization": f"Bearer {token}"})
+    assert (await one_more.closed())[0] == 1013
+    for wire in (*wires, one_more):
+        await wire.leave()
+    assert not seats._taken
+
+
 # Signing in
+
+
+async def test_a_token_acts_for_a_subject(
+    connect: Connect, in_thread: InThread, viewer: Viewer
+) -> None:
+    made = await in_thread(create_token, viewer.user_id, [ACT_AS])
+    payload = {"authorization": f"Bearer {made.text}", "Act-As": "grace"}
+    for headers, sent in (({}, payload), ({"act-as": "grace"}, {**payload, "Act-As": None})):
+        wire = connect(**headers)
+        await wire.accepted()
+        wire.say("connection_init", payload=sent)
+        assert await wire.hear() == {"type": "connection_ack"}
+        wire.ask("1", VIEWER)
+        assert (await wire.hear())["payload"] == {"data": {"viewer": {"displayName": "grace"}}}
+
+
+@pytest.mark.parametrize(("payload", "code"), [({"Act-As": 1}, 4400), ({"Act-As": "grace"}, 4403)])
+async def test_act_as_goes_with_a_token(connect: Connect, payload: Any, code: int) -> None:
+    wire = connect()
+    await wire.accepted()
+    wire.say("connection_init", payload=payload)
+    assert (await wire.closed())[0] == code
+
+
+async def test_who_tries_false_tokens_has_to_wait(
+    connect: Connect, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "rates", Rates(requests=0, cost=0, anonymous=1))
+    for code in (4403, 1013):
+        wire = connect()
+        await wire.accepted()
+        wire.say("connection_init", payload={"authorization": "Bearer dbt_x"})
+        assert (await wire.closed())[0] == code
+
+
+async def test_what_is_asked_too_often_ends_with_an_error(
+    connect: Connect, door: Door, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "rates", Rates(requests=1, cost=0, anonymous=0))
+    wire = connect()
+    await wire.greet(token)
+    wire.ask("1", VIEWER)
+    assert (await wire.hear())["type"] == "next"
+    assert (await wire.hear())["type"] == "complete"
+    wire.ask("2", VIEWER)
+    answer = await wire.hear()
+    assert (answer["id"], answer["type"]) == ("2", "error")
+    assert answer["payload"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 60}
 
 
 @pytest.mark.parametrize("name", ["authorization", "Authorization", "AUTHORIZATION"])
@@ -568,7 +650,7 @@ async def test_a_token_of_another_user_sees_nothing(
 ) -> None:
     eve = await in_thread(User.objects.create, username="eve")
     wire = connect()
-    await wire.greet(await in_thread(create_token, eve))
+    await wire.greet((await in_thread(create_token, eve.pk)).text)
     wire.ask("w", WATCH, id=gid(run))
     assert (await wire.hear())["payload"] == {"data": {"run": None}}
     assert (await wire.hear())["type"] == "complete"

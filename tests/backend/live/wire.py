@@ -23,6 +23,7 @@ class Wire:
         subprotocols: tuple[str, ...] = (SUBPROTOCOL,),
         path: str = "/graphql",
         host: bytes = HOST,
+        address: str = "192.0.2.1",
         **headers: str,
     ) -> None:
         self._to_server = asyncio.Queue[Any]()
@@ -35,6 +36,7 @@ class Wire:
             "type": "websocket",
             "scheme": "ws",
             "path": path,
+            "client": (address, 1),
             "headers": [(b"host", host), *named],
             "subprotocols": list(subprotocols),
             "extensions": {HANG_UP: {"now": self._hang_up}},

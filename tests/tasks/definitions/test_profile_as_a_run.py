@@ -20,7 +20,8 @@ from tasks.definitions._profile.models import (
     NumberSummary,
 )
 from tasks.definitions.profile_dataset import profile_dataset
-from tasks.exceptions import Fenced
+from tasks.exceptions import Fenced, TimeLimit
+from tasks.registry import REGISTRY
 from tests.tasks.definitions.profiling import Tables, numbers
 
 BYTES_OF_A_RESULT = 64 * 1024
@@ -63,8 +64,23 @@ def test_a_lost_lease_stops_the_task_and_leaves_nothing(tables: Tables, scratch:
 
 def test_a_lost_lease_interrupts_a_long_query(tmp_path: Path) -> None:
     report = Meter(Context(Watched(2)), 0, 100, "")
-    with Engine(tmp_path, 1 << 30) as engine, pytest.raises(Fenced):
+    with Engine(tmp_path, tmp_path, 1 << 30) as engine, pytest.raises(Fenced):
         engine.rows("SELECT sum(hash(i)) FROM range(1000000000000) AS rows(i)", report=report)
+
+
+def test_a_table_that_takes_too_long_is_refused_for_good(
+    tables: Tables, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*_: object, **__: object) -> None:
+        raise TimeLimit("It ran longer than its soft time limit.")
+
+    monkeypatch.setattr(Engine, "rows", late)
+    refusal = tables.refusal("a\n1\n")
+    assert (refusal.code, "30 minutes" in refusal.message) == ("TABLE_TOO_LARGE", True)
+    assert list(scratch.iterdir()) == []
+    options = REGISTRY["profile_dataset"].options
+    assert options.soft_time_limit == 1_800
+    assert options.time_limit is not None
 
 
 def test_nothing_is_left_behind(tables: Tables, scratch: Path) -> None:
@@ -101,7 +117,7 @@ def test_a_result_of_the_longest_numbers_stays_small(tables: Tables) -> None:
 
 def test_even_the_longest_column_fits_its_share() -> None:
     from tasks.definitions._profile.fit import NAME_BYTES, ROOM, size
-    from tasks.definitions._profile.shape import MAX_COLUMNS
+    from tasks.definitions._profile.limits import MAX_COLUMNS
 
     most, digits, longest = 2**31 - 1, "-" + "9" * 40, -1.2345678901234567e-300
     summary = dict.fromkeys(("min", "max", "mean", "p5", "p25", "median", "p75", "p95"), longest)

@@ -48,6 +48,7 @@ from tests.tasks.definitions.profiling import Tables
         (b"a,b,a\n1,2,3\n", "DUPLICATE_COLUMN", "'a'"),
         (b",column 1\n1,2\n", "DUPLICATE_COLUMN", "'column 1'"),
         (b",".join(b"c%d" % at for at in range(81)), "TOO_MANY_COLUMNS", "80"),
+        (b"a," + b"b" * 10_001 + b"\n1,2\n", "NAME_TOO_LONG", "'bbb"),
         (b"PAR1" + b"x" * 200, "BAD_PARQUET", "damaged"),
     ],
 )
@@ -116,7 +117,7 @@ def test_a_table_that_unfolds_beyond_the_disk_limit_is_refused(
     monkeypatch.setattr(engine_module, "POLL_SECONDS", 0.01)
     report = Meter(Context(), 0, 100, "loading")
     endless = "CREATE TABLE data AS SELECT hash(i) AS c0 FROM range(10000000000) AS rows(i)"
-    with Engine(tmp_path, 1 << 24) as engine, pytest.raises(Failure) as caught:
+    with Engine(tmp_path, tmp_path, 1 << 24) as engine, pytest.raises(Failure) as caught:
         engine.rows(endless, report=report)
     assert caught.value.code == "TABLE_TOO_LARGE"
 
@@ -132,15 +133,40 @@ def test_a_full_disk_is_not_blamed_on_the_table(
         tables.parquet("SELECT 1 AS a")
 
 
-def test_after_loading_no_query_can_reach_a_file(tmp_path: Path) -> None:
-    (tmp_path / "secret.csv").write_text("a\n1\n")
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_csv('{secret}')",
+        "SELECT * FROM read_text('{scratch}/../secret.csv')",
+        "SELECT * FROM read_parquet('http://127.0.0.1:1/x.parquet')",
+        "SELECT * FROM glob('{secret}')",
+        "COPY (SELECT 1) TO '{secret}'",
+        "ATTACH '{secret}' AS other",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "LOAD '{secret}'",
+        "SET enable_external_access = true",
+        "SET memory_limit = '100GB'",
+        "SET allowed_directories = ['/']",
+    ],
+)
+def test_no_query_reaches_a_file_a_network_an_extension_or_a_setting(
+    tmp_path: Path, sql: str
+) -> None:
+    scratch, secret = tmp_path / "scratch'd", tmp_path / "secret.csv"
+    scratch.mkdir()
+    secret.write_text("a\n1\n")
+    (scratch / "link").symlink_to(secret)
+    source = tmp_path / "it's.csv"
+    source.write_text("a\n1\n")
     report = Meter(Context(), 0, 100, "")
-    with Engine(tmp_path, 1 << 30) as engine:
-        engine.lock()
-        with pytest.raises(duckdb.PermissionException):
-            engine.rows("SELECT * FROM read_csv(?)", [f"{tmp_path}/secret.csv"], report=report)
-        with pytest.raises(duckdb.InvalidInputException):
-            engine.rows("SET enable_external_access = true", report=report)
+    places = {"secret": f"{secret}", "scratch": f"{scratch}".replace("'", "''")}
+    with Engine(scratch, source, 1 << 30) as engine:
+        assert engine.row("SELECT * FROM read_csv(?)", [str(source)], report=report) == (1,)
+        for address in (sql, sql.replace("{secret}", "{scratch}/link")):
+            with pytest.raises((duckdb.PermissionException, duckdb.InvalidInputException)):
+                engine.rows(address.format(**places), report=report)
+    assert secret.read_text() == "a\n1\n"
 
 
 def test_a_small_file_of_too_many_values_is_refused_before_it_is_loaded(

@@ -1,0 +1,180 @@
+"""Bearer JWTs of one's own identity provider: its subjects become owners of runs.
+
+What is checked: https://www.rfc-editor.org/rfc/rfc8725. The algorithm is the one of the settings,
+never the token's own word.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import jwt
+from django.conf import settings
+
+from accounts.external import external_user
+from accounts.models import User
+from accounts.viewer import BadCredential, Credential, Kind, Viewer
+
+LEEWAY_SECONDS = 30  # between the clocks of two machines
+FETCH_SECONDS = 3
+FRESH_SECONDS = 300.0  # that fetched keys are taken as they are
+STALE_SECONDS = 3_600.0  # that they are taken when the provider does not answer
+PAUSE_SECONDS = 10.0  # between two tries to fetch them, so that no false token makes us hammer
+TEXT_LENGTH = 8_000
+
+
+class ProviderAway(Exception):
+    """The identity provider's keys cannot be fetched, so that nobody knows who this is."""
+
+
+class Keys:
+    """The provider's signing keys by their ids, fetched when they are needed.
+
+    One thread fetches; the others go on with what is known.
+    """
+
+    def __init__(self, fetch: Callable[[], Any], clock: Callable[[], float] = time.monotonic):
+        self._fetch = fetch
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched_at = -STALE_SECONDS
+        self._tried_at = -PAUSE_SECONDS
+
+    def get(self, key_id: str) -> jwt.PyJWK:
+        """The key; BadCredential when there is none of this id; ProviderAway."""
+        if key_id not in self._keys or self._age > FRESH_SECONDS:
+            self._renew()
+        if self._age > STALE_SECONDS:
+            raise ProviderAway("The identity provider's keys cannot be fetched; try again soon.")
+        if key_id not in self._keys:
+            raise BadCredential("This token is signed with a key that its issuer does not publish.")
+        return self._keys[key_id]
+
+    @property
+    def _age(self) -> float:
+        return self._clock() - self._fetched_at
+
+    def _renew(self) -> None:
+        with self._lock:
+            if self._clock() - self._tried_at < PAUSE_SECONDS:
+                return
+            self._tried_at = self._clock()
+            try:
+                keys = jwt.PyJWKSet.from_dict(self._fetch())
+            except (jwt.PyJWTError, OSError, ValueError):
+                return  # `get` says what follows from that
+            self._keys = {key.key_id: key for key in keys.keys if key.key_id is not None}
+            self._fetched_at = self._clock()
+
+
+class IdentityProvider:
+    """Who signs, for whom, and how. `key`: a PEM or a secret; else `keys` by id."""
+
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        audience: str | None,
+        algorithm: str,
+        key: str | None,
+        keys: Keys | None,
+    ) -> None:
+        self._issuer = issuer
+        self._audience = audience
+        self._algorithm = algorithm
+        self._key = key
+        self._keys = keys
+
+    def claims(self, text: str) -> dict[str, Any]:
+        """What the token says, if it is true, in time and for us; else BadCredential."""
+        if len(text) > TEXT_LENGTH:
+            raise BadCredential("This token is too long.")
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                text,
+                self._signing_key(text),
+                algorithms=[self._algorithm],
+                issuer=self._issuer,
+                audience=self._audience,
+                leeway=LEEWAY_SECONDS,
+                options={"require": ["exp", "iss", "aud", "sub"]},
+            )
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+            raise BadCredential(f"This JWT opens nothing: {_reason(error)}.") from None
+        return claims
+
+    def _signing_key(self, text: str) -> Any:
+        if self._keys is None:
+            return self._key
+        key_id = jwt.get_unverified_header(text).get("kid")
+        if not isinstance(key_id, str):
+            raise BadCredential("This JWT does not say by `kid` which key has signed it.")
+        return self._keys.get(key_id).key
+
+
+def _reason(error: Exception) -> str:
+    for kind, text in (
+        (jwt.ExpiredSignatureError, "it has expired"),
+        (jwt.ImmatureSignatureError, "it is not valid yet"),
+        (jwt.InvalidAudienceError, "it is for another audience"),
+        (jwt.InvalidIssuerError, "it is of another issuer"),
+        (jwt.MissingRequiredClaimError, "it lacks one of exp, iss, aud and sub"),
+        (jwt.InvalidAlgorithmError, "its algorithm is not the agreed one"),
+    ):
+        if isinstance(error, kind):
+            return text
+    return "it is not signed as agreed"
+
+
+@cache
+def _provider() -> IdentityProvider | None:
+    """The provider of the settings; None when there is none."""
+    if not settings.JWT_ISSUER:
+        return None
+    url, keys = settings.JWT_JWKS_URL, None
+    if url:
+        keys = Keys(jwt.PyJWKClient(url, cache_jwk_set=False, timeout=FETCH_SECONDS).fetch_data)
+    return IdentityProvider(
+        issuer=settings.JWT_ISSUER,
+        audience=settings.JWT_AUDIENCE,
+        algorithm=settings.JWT_ALGORITHM,
+        key=settings.JWT_KEY,
+        keys=keys,
+    )
+
+
+def viewer_from_jwt(text: str) -> Viewer:
+    """The viewer behind a JWT, a user from then on; else BadCredential, or ProviderAway."""
+    provider = _provider()
+    if provider is None:
+        raise BadCredential("This token is unknown.")
+    claims = provider.claims(text)
+    name = claims.get("name")
+    user = external_user(claims["iss"], claims["sub"], name if isinstance(name, str) else "")
+    if not user.is_active:
+        raise BadCredential("This user was deactivated.")
+    return _viewer(user.pk, int(claims["exp"]) + LEEWAY_SECONDS)
+
+
+def viewers_by_jwt(credentials: Collection[Credential]) -> Iterator[Viewer]:
+    """The viewers behind those of the credentials that are still in time; one query."""
+    now = time.time()
+    read = [each.key.split(" ") for each in credentials]
+    ends = [(UUID(user), int(end)) for user, end in read if int(end) > now]
+    users = User.objects.filter(pk__in={user for user, _ in ends}, is_active=True)
+    active = set(users.values_list("pk", flat=True))
+    return (_viewer(user, end) for user, end in ends if user in active)
+
+
+def _viewer(user_id: UUID, end: int) -> Viewer:
+    return Viewer(
+        user_id,
+        frozenset(settings.JWT_SCOPES),
+        Credential(Kind.JWT, f"{user_id} {end}"),
+        expires_at=datetime.fromtimestamp(end, UTC),
+    )

@@ -1,0 +1,1 @@
+"""How people sign in, out and up, and change their passwords: django-allauth behind a guard."""

@@ -1,0 +1,26 @@
+"""Prints the table of hostile requests with answers and times, and writes it into the docs."""
+
+import pytest
+
+from tests.hostile import page
+from tests.hostile.page import Measure
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    text = "print the table of hostile requests, and write docs/hostile.md"
+    parser.addoption("--hostile-page", action="store_true", help=text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not terminalreporter.config.getoption("hostile_page", False):
+        return
+    measured = {
+        (name, transport): Measure(answer, ms)
+        for report in terminalreporter.stats.get("passed", ())
+        for key, (name, transport, answer, ms) in report.user_properties
+        if key == page.PROPERTY
+    }
+    terminalreporter.section("hostile requests")
+    terminalreporter.write_line(page.printed(measured))
+    if not page.write(measured):
+        terminalreporter.write_line("Not every answer is as expected: nothing was written.")
