@@ -1,9 +1,18 @@
-"""Prints the table of hostile requests with answers and times, and writes it into the docs."""
+"""The service that all attack; prints the table with answers and times, and writes the page."""
+
+from collections.abc import Iterator
 
 import pytest
 
 from tests.hostile import page
 from tests.hostile.page import Measure
+from tests.hostile.target import Target, attacked
+
+
+@pytest.fixture(scope="session")
+def target() -> Iterator[Target]:
+    with attacked() as target:
+        yield target
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
