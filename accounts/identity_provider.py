@@ -25,6 +25,7 @@ FRESH_SECONDS = 300.0  # that fetched keys are taken as they are
 STALE_SECONDS = 3_600.0  # that they are taken when the provider does not answer
 PAUSE_SECONDS = 10.0  # between two tries to fetch them, so that no false token makes us hammer
 TEXT_LENGTH = 8_000
+FOR_EVER = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())  # whatever ends later ends then
 
 
 class ProviderAway(Exception):
@@ -34,7 +35,8 @@ class ProviderAway(Exception):
 class Keys:
     """The provider's signing keys by their ids, fetched when they are needed.
 
-    One thread fetches; the others go on with what is known.
+    One thread fetches; the others go on with what is known, for a slow provider must not hold all
+    threads of the pool. Only the very first keys are waited for.
     """
 
     def __init__(self, fetch: Callable[[], Any], clock: Callable[[], float] = time.monotonic):
@@ -44,14 +46,18 @@ class Keys:
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = -STALE_SECONDS
         self._tried_at = -PAUSE_SECONDS
+        self._was_tried = False
 
     def get(self, key_id: str) -> jwt.PyJWK:
         """The key; BadCredential when there is none of this id; ProviderAway."""
+        is_renewed = True
         if key_id not in self._keys or self._age > FRESH_SECONDS:
-            self._renew()
+            is_renewed = self._renew()
         if self._age > STALE_SECONDS:
             raise ProviderAway("The identity provider's keys cannot be fetched; try again soon.")
         if key_id not in self._keys:
+            if not is_renewed:
+                raise ProviderAway("The identity provider's keys are being fetched; try again.")
             raise BadCredential("This token is signed with a key that its issuer does not publish.")
         return self._keys[key_id]
 
@@ -59,17 +65,25 @@ class Keys:
     def _age(self) -> float:
         return self._clock() - self._fetched_at
 
-    def _renew(self) -> None:
-        with self._lock:
-            if self._clock() - self._tried_at < PAUSE_SECONDS:
-                return
-            self._tried_at = self._clock()
-            try:
-                keys = jwt.PyJWKSet.from_dict(self._fetch())
-            except (jwt.PyJWTError, OSError, ValueError):
-                return  # `get` says what follows from that
-            self._keys = {key.key_id: key for key in keys.keys if key.key_id is not None}
-            self._fetched_at = self._clock()
+    def _renew(self) -> bool:
+        """Fetch them unless that was tried just now; False while another thread does."""
+        if not self._lock.acquire(blocking=not self._was_tried):
+            return False
+        try:
+            if self._clock() - self._tried_at >= PAUSE_SECONDS:
+                self._tried_at = self._clock()
+                self._take(self._fetch())
+        except (jwt.PyJWTError, OSError, ValueError):
+            pass  # `get` says what follows from that
+        finally:
+            self._was_tried = True
+            self._lock.release()
+        return True
+
+    def _take(self, published: Any) -> None:
+        keys = jwt.PyJWKSet.from_dict(published)
+        self._keys = {key.key_id: key for key in keys.keys if key.key_id is not None}
+        self._fetched_at = self._clock()
 
 
 class IdentityProvider:
@@ -154,11 +168,16 @@ def viewer_from_jwt(text: str) -> Viewer:
     if provider is None:
         raise BadCredential("This token is unknown.")
     claims = provider.claims(text)
-    name = claims.get("name")
-    user = external_user(claims["iss"], claims["sub"], name if isinstance(name, str) else "")
+    user = external_user(claims["iss"], claims["sub"], _name(claims))
     if not user.is_active:
         raise BadCredential("This user was deactivated.")
-    return _viewer(user.pk, int(claims["exp"]) + LEEWAY_SECONDS)
+    return _viewer(user.pk, min(int(claims["exp"]) + LEEWAY_SECONDS, FOR_EVER))
+
+
+def _name(claims: dict[str, Any]) -> str:
+    """The person's name, of which often the person has the say; empty for what is none."""
+    name = claims.get("name")
+    return name if isinstance(name, str) and name.isprintable() else ""
 
 
 def viewers_by_jwt(credentials: Collection[Credential]) -> Iterator[Viewer]:

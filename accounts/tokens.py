@@ -71,6 +71,9 @@ def viewer_from_token(text: str, subject: str | None = None) -> Viewer:
         return _viewer(found)
     if ACT_AS not in found.scopes:
         raise BadCredential(f"This token may not act for others: that takes the scope {ACT_AS}.")
+    if not subject.isascii() or subject != subject.strip():
+        # A header brings anything else as other letters than the payload of connection_init.
+        raise BadCredential("A subject is printable ASCII without spaces around it: encode others.")
     user = external_user(_issuer(found), subject)
     if not user.is_active:
         raise BadCredential("This subject was deactivated.")

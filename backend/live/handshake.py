@@ -50,9 +50,10 @@ def sign_in(scope: Scope, authorization: str | None, act_as: str | None) -> View
     `act_as`: for whom a token acts, from connection_init; else the handshake's header. None: nobody
     signed in. Raises BadCredential and ProviderAway. Asks the database.
     """
-    given = authorization or _text(scope, b"authorization")
-    subject = act_as or _text(scope, b"act-as") or None
-    if given:
+    # An empty one is a mistake of whoever sends it, and must not open more than what was meant.
+    given = _given(scope, b"authorization") if authorization is None else authorization
+    subject = _given(scope, b"act-as") if act_as is None else act_as
+    if given is not None:
         return credentials.from_authorization(given, subject)
     if subject is not None:
         raise BadCredential("Act-As goes with an API token in Authorization.")
@@ -66,4 +67,9 @@ def _own_origin(scope: Scope) -> str:
 
 
 def _text(scope: Scope, name: bytes) -> str:
-    return (header(scope, name) or b"").decode("latin-1")
+    return _given(scope, name) or ""
+
+
+def _given(scope: Scope, name: bytes) -> str | None:
+    value = header(scope, name)
+    return None if value is None else value.decode("latin-1")

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
@@ -65,6 +66,20 @@ def test_a_true_one_signs_its_subject_in(django_assert_num_queries: DjangoAssert
     with django_assert_num_queries(1):
         assert from_authorization(f"Bearer {signed()}").user_id == viewer.user_id
     assert from_authorization(f"Bearer {signed(sub='grace')}").user_id != viewer.user_id
+
+
+@pytest.mark.parametrize("exp", [253_402_300_799, 10**18, 1e300])
+def test_one_that_ends_after_all_dates_is_taken_to_the_last(exp: float) -> None:
+    viewer = from_authorization(f"Bearer {signed(exp=exp)}")
+    assert viewer.expires_at is not None
+    assert viewer.expires_at.year == 9999
+    assert viewer.credential is not None
+    assert still_valid([viewer.credential]) == {viewer.credential: viewer}
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "", 5, ["Ada"]])
+def test_a_name_that_is_none_is_left_out(name: Any) -> None:
+    assert from_authorization(f"Bearer {signed(name=name)}").user.first_name == ""
 
 
 def hmac_by_the_public_key() -> str:
@@ -234,6 +249,49 @@ def test_a_provider_that_is_away_is_not_the_clients_fault(published: type[Publis
     clock[0] += identity_provider.STALE_SECONDS
     with pytest.raises(ProviderAway):
         provider.claims(signed())
+
+
+def test_a_slow_provider_holds_one_thread_alone() -> None:
+    clock, answer, asked = [1_000.0], threading.Event(), threading.Event()
+
+    def fetch() -> dict[str, Any]:
+        asked.set()
+        assert answer.wait(10)
+        return {"keys": [as_jwk(KEY) | {"kid": "one"}]}
+
+    keys = Keys(fetch, lambda: clock[0])
+    answer.set()
+    assert keys.get("one")
+    answer.clear()
+    asked.clear()
+    clock[0] += identity_provider.FRESH_SECONDS + 1
+    with ThreadPoolExecutor(2) as threads:
+        try:
+            slow = threads.submit(keys.get, "one")
+            assert asked.wait(10)
+            assert threads.submit(keys.get, "one").result(5)  # by what is known
+            with pytest.raises(ProviderAway):  # nobody can tell yet
+                threads.submit(keys.get, "two").result(5)
+        finally:
+            answer.set()
+        assert slow.result(5)
+
+
+def test_the_first_keys_are_waited_for() -> None:
+    answer, asked = threading.Event(), threading.Event()
+
+    def fetch() -> dict[str, Any]:
+        asked.set()
+        assert answer.wait(10)
+        return {"keys": [as_jwk(KEY) | {"kid": "one"}]}
+
+    keys = Keys(fetch)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(keys.get, "one")
+        assert asked.wait(10)
+        second = threads.submit(keys.get, "one")
+        answer.set()
+        assert first.result(5) is second.result(5)
 
 
 def provided(clock: list[float]) -> IdentityProvider:

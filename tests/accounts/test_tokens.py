@@ -166,7 +166,7 @@ def test_subjects_of_two_services_are_two_users() -> None:
     assert one.user_id != two.user_id
 
 
-@pytest.mark.parametrize("subject", ["", "x" * 256, "a\0b", "a\nb"])
+@pytest.mark.parametrize("subject", ["", "x" * 256, "a\0b", "a\nb", "Zoë", "ZoÃ«", " ada", "ada "])
 def test_what_is_no_name_of_a_subject_is_refused(subject: str) -> None:
     header = f"Bearer {create_token(make_user().pk, SERVICE).text}"
     with pytest.raises(BadCredential, match="printable"):

@@ -149,6 +149,24 @@ async def test_act_as_goes_with_a_token(connect: Connect, payload: Any, code: in
     assert (await wire.closed())[0] == code
 
 
+@pytest.mark.parametrize("headers", [{}, {"act-as": "grace"}])
+async def test_an_empty_subject_is_not_the_service_itself(
+    connect: Connect, viewer: Viewer, in_thread: InThread, headers: dict[str, str]
+) -> None:
+    made = await in_thread(create_token, viewer.user_id, [ACT_AS])
+    wire = connect(**headers)
+    await wire.accepted()
+    wire.say("connection_init", payload={"authorization": f"Bearer {made.text}", "Act-As": ""})
+    assert (await wire.closed())[0] == 4403
+
+
+async def test_an_empty_authorization_is_not_the_handshakes(connect: Connect, token: str) -> None:
+    wire = connect(authorization=f"Bearer {token}")
+    await wire.accepted()
+    wire.say("connection_init", payload={"authorization": ""})
+    assert (await wire.closed())[0] == 4403
+
+
 async def test_who_tries_false_tokens_has_to_wait(
     connect: Connect, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
