@@ -30,6 +30,10 @@ class RunRows(Generic[M]):
 
     def read(self, cut: Cut) -> list[M]:
         def load(run_ids: Collection[UUID]) -> dict[UUID, list[M]]:
+            if len(run_ids) == 1:  # an index ends it with the page, where a window reads all rows
+                (run_id,) = run_ids
+                own = self._rows.filter(cut.between, run_id=run_id).order_by(cut.ordering)
+                return {run_id: list(own[: cut.size + 1])}
             place = Window(RowNumber(), partition_by="run_id", order_by=cut.ordering)
             rows = self._rows.filter(cut.between, run_id__in=run_ids).alias(place=place)
             groups: dict[UUID, list[M]] = {}

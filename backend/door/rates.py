@@ -88,12 +88,12 @@ class Rates:
     def purse(self, viewer: Viewer | None, address: str) -> Purse:
         """From what this asker pays."""
         if viewer is None:
-            return Purse(_network(address), *self._strangers)
+            return Purse(network(address), *self._strangers)
         return Purse(viewer.counted_as, *self._viewers)
 
 
-def _network(address: str) -> str:
-    """Of an IPv6 address the 64 bits that a provider gives to one customer, at the least."""
+def network(address: str) -> str:
+    """By what strangers are counted: their address, of IPv6 the 64 bits that one customer has."""
     return address if ":" not in address else str(IPv6Network((address, 64), strict=False))
 
 

@@ -48,7 +48,7 @@ class Look:
     payloads: list[str]
     news: News
     is_cut: bool = False
-    """Whether there was more than one look may tell."""
+    """Whether there was more than one look may tell, or had the time for."""
 
 
 Question = tuple[Watch, Any]
@@ -158,22 +158,22 @@ def _answer(rows: Rows, questions: list[Question]) -> list[_Found]:
     found: list[_Found] = []
     for watch, question in questions:
         is_late = bool(found) and time.monotonic() > deadline
-        found.append(None if is_late else _answer_one(watch, question, rows))
+        found.append(None if is_late else _answer_one(watch, question, rows, deadline))
     return found
 
 
-def _answer_one(watch: Watch, question: Any, rows: Rows) -> Look | Unavailable:
+def _answer_one(watch: Watch, question: Any, rows: Rows, deadline: float) -> Look | Unavailable:
     with bound_contextvars(**watch.bound):
-        return _look_at(watch, question, rows)
+        return _look_at(watch, question, rows, deadline)
 
 
-def _look_at(watch: Watch, question: Any, rows: Rows) -> Look | Unavailable:
+def _look_at(watch: Watch, question: Any, rows: Rows, deadline: float) -> Look | Unavailable:
     try:
         news = watch.feed.answer(question, rows, watch.viewer)
         payloads: list[str] = []
         length = 0
         for item in news.items:
-            if length > LOOK_LENGTH:
+            if payloads and (length > LOOK_LENGTH or time.monotonic() > deadline):
                 return Look(payloads, news.up_to(len(payloads)), is_cut=True)
             outcome = watch.outcome(item)
             if watch.is_worth_another_try(outcome):

@@ -1,4 +1,4 @@
-"""How many WebSockets one user, or one address of strangers, may have open in this process."""
+"""How many WebSockets one user, or one network of strangers, may have open in this process."""
 
 from collections import Counter
 from types import TracebackType
@@ -6,7 +6,7 @@ from typing import Self
 
 from backend.live.ended import TooMany
 
-OF_STRANGERS = 100  # of one address, until they are signed in
+OF_STRANGERS = 100  # of one network, until they are signed in
 
 
 class Seats:
@@ -17,9 +17,9 @@ class Seats:
         self._of_strangers = of_strangers
         self._taken: Counter[str] = Counter()
 
-    def seat(self, address: str) -> "Seat":
+    def seat(self, network: str) -> "Seat":
         """A stranger's seat, free again after the `with` block; TooMany when there is none."""
-        return Seat(self, self._take(f"from {address}", self._of_strangers))
+        return Seat(self, self._take(f"from {network}", self._of_strangers))
 
     def of_user(self, name: str) -> str:
         """Take a seat of this user's, or TooMany; what gives it back."""
@@ -38,7 +38,7 @@ class Seats:
 
 
 class Seat:
-    """What one socket sits on: one of its address's, then one of its user's."""
+    """What one socket sits on: one of its network's, then one of its user's."""
 
     def __init__(self, seats: Seats, name: str) -> None:
         self._seats = seats

@@ -20,6 +20,7 @@ from backend import trace
 from backend.door.encoding import encode, to_bytes
 from backend.door.errors import RequestRefused, error_response, mask, unavailable
 from backend.door.execute import Door
+from backend.door.rates import network
 from backend.door.requests import GraphQLRequest, load_json, request_from
 from backend.door.watches import Content, Outcome, Wait
 from backend.front.address import client_address
@@ -90,7 +91,7 @@ class Sockets:
             await _refuse(refusal, send)
             return
         try:
-            seat = self._seats.seat(client_address(scope))
+            seat = self._seats.seat(network(client_address(scope)))
         except TooMany as reason:
             wait = [(b"retry-after", b"%d" % reason.retry_after)]
             await _refuse(Refusal(429, reason.code, reason.message, wait), send)

@@ -44,6 +44,23 @@ def count(ask: Ask, viewer: Viewer, query: str, **variables: Any) -> tuple[int, 
     return len(queries), answer["data"]
 
 
+@pytest.mark.parametrize("part", ["events", "files", "attempts"])
+def test_a_page_of_a_single_run_is_not_cut_out_of_all_its_rows(
+    viewer: Viewer, ask: Ask, part: str
+) -> None:
+    (run,) = chain(viewer, 1)
+    items = "{ id }" if part == "attempts" else "(first: 1) { nodes { id } }"
+    with CaptureQueriesContext(connection) as queries:
+        ask(f"query($id: ID!) {{ run(id: $id) {{ {part}{items} }} }}", viewer, id=gid(run))
+    (sql,) = (each["sql"] for each in queries if f"FROM {quoted(part)}" in each["sql"])
+    assert "ROW_NUMBER" not in sql  # by which the last row would be read before the first is shown
+    assert "LIMIT" in sql
+
+
+def quoted(part: str) -> str:
+    return connection.ops.quote_name(f"tasks_{part.removesuffix('s')}")
+
+
 def test_events_files_and_first_runs_of_a_page_take_four_queries_however_many_runs(
     viewer: Viewer, ask: Ask, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:

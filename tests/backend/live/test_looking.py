@@ -78,6 +78,29 @@ async def test_events_that_are_too_much_for_one_look_keep_their_order_and_their_
     assert [node["number"] for node in told] == [1, 2, 3]
 
 
+async def test_dear_events_hold_a_job_no_longer_than_its_time(
+    hub: Hub,
+    pool: Pool,
+    viewer: Viewer,
+    in_thread: InThread,
+    open_: Open,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(looking, "JOB_SECONDS", 0.0)  # each execution takes longer
+    run = await in_thread(start, viewer)
+    await in_thread(work, run)
+    looker = Looker(pool.run)
+    working = asyncio.create_task(looker.work())
+    async with asyncio.timeout(10):
+        look = await looker.look(await open_(EVENTS, id=gid(run)))
+    assert (len(look.payloads), look.is_cut, look.news.is_over) == (1, True, False)
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    async with asyncio.timeout(10):  # and none is lost by it
+        told = [json.loads(each) async for each in hub.follow(await open_(EVENTS, id=gid(run)))]
+    assert [each["data"]["runEvents"]["node"]["number"] for each in told] == [1, 2, 3]
+
+
 async def test_many_watches_wait_a_little_for_one_look_and_few_for_none(
     pool: Pool, viewer: Viewer, in_thread: InThread, open_: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,13 @@ async def test_an_address_has_so_many_sockets_of_strangers(connect: Connect, sea
     assert await connect().accepted()
 
 
+async def test_strangers_of_one_network_share_their_seats(connect: Connect, seats: Seats) -> None:
+    seats._of_strangers = 1
+    assert await connect(address="2001:db8::1").accepted()
+    assert (await connect(address="2001:db8::2:3").event())["status"] == 429
+    assert await connect(address="2001:db8:0:1::1").accepted()
+
+
 async def test_who_signs_in_takes_no_strangers_seat_any_more(
     connect: Connect, seats: Seats, token: str
 ) -> None:
