@@ -13,7 +13,17 @@ from django.utils import timezone
 
 from accounts.external import external_user, external_users
 from accounts.models import ApiToken
-from accounts.viewer import ACT_AS, ADMIN, SCOPES, SPECIAL, BadCredential, Credential, Kind, Viewer
+from accounts.viewer import (
+    ACT_AS,
+    ADMIN,
+    SCOPES,
+    SPECIAL,
+    TOKENS_MANAGE,
+    BadCredential,
+    Credential,
+    Kind,
+    Viewer,
+)
 
 BRAND = "dbt_"  # so that a leaked token is recognised by whoever finds it
 PREFIX_LENGTH = len(BRAND) + 6
@@ -136,11 +146,14 @@ def _viewer(token: _Row) -> Viewer:
 
 
 def _acting(token: _Row, user_id: UUID, subject: str) -> Viewer:
-    """The subject, who may what the token may of a user's own."""
+    """The subject, who may what the token may of a user's own, but makes no tokens.
+
+    They would be the subject's, and so outlive the service's token unseen by the service.
+    """
     return replace(
         _viewer(token),
         user_id=user_id,
-        scopes=frozenset(token.scopes) - set(SPECIAL),
+        scopes=frozenset(token.scopes) - {*SPECIAL, TOKENS_MANAGE},
         credential=Credential(Kind.TOKEN, str(token.id), subject),
         is_staff=False,
     )

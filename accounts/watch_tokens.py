@@ -1,6 +1,6 @@
 """Watch tokens: signed, each shows one run, for a browser whose backend has started it."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -8,9 +8,9 @@ from uuid import UUID
 from django.core import signing
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import ApiToken, User
 from accounts.tokens import valid_tokens
-from accounts.viewer import RUNS_READ, BadCredential, Credential, Kind, Viewer
+from accounts.viewer import ACT_AS, RUNS_READ, BadCredential, Credential, Kind, Viewer
 
 BRAND = "dbw_"
 SECONDS = 3_600  # that one lasts when nothing is said
@@ -61,12 +61,13 @@ def viewer_from_watch_token(text: str) -> Viewer:
 def viewers_by_watch_token(credentials: Collection[Credential]) -> Iterator[Viewer]:
     """The viewers behind those of the tokens that still open something; two queries."""
     read = {each: content for each in credentials if (content := _read(each.key)) is not None}
-    makers = {content.made_by for content in read.values() if content.made_by is not None}
-    valid = set(valid_tokens().filter(pk__in=makers).values_list("pk", flat=True)) if makers else ()
+    makers = _makers(read.values())
     owners = {content.owner_id for content in read.values()}
     active = set(User.objects.filter(pk__in=owners, is_active=True).values_list("pk", flat=True))
     for credential, content in read.items():
-        if content.owner_id in active and (content.made_by is None or content.made_by in valid):
+        maker = None if content.made_by is None else makers.get(content.made_by)
+        may_show = content.made_by is None if maker is None else _may_show(maker, content)
+        if content.owner_id in active and may_show:
             yield Viewer(
                 content.owner_id,
                 frozenset({RUNS_READ}),
@@ -74,6 +75,21 @@ def viewers_by_watch_token(credentials: Collection[Credential]) -> Iterator[View
                 run_id=content.run_id,
                 expires_at=content.expires_at,
             )
+
+
+def _makers(contents: Iterable[_Content]) -> dict[UUID, ApiToken]:
+    """The tokens that made them and still open something, by their ids; one query at most."""
+    wanted = {content.made_by for content in contents if content.made_by is not None}
+    rows = valid_tokens().select_related("user").only("user_id", "scopes", "user__is_superuser")
+    return rows.in_bulk(wanted) if wanted else {}
+
+
+def _may_show(maker: ApiToken, content: _Content) -> bool:
+    """Whether it may show runs of this owner: its user's, a subject's, or as an admin everybody's.
+
+    Who is an admin no longer, shows others' no longer.
+    """
+    return content.owner_id == maker.user_id or ACT_AS in maker.scopes or maker.user.is_superuser
 
 
 def _read(text: str) -> _Content | None:

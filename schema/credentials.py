@@ -230,6 +230,9 @@ def _create_watch_token(root: Any, info: Any, id: str, seconds: int) -> dict[str
     if run is None:
         problem = Problem("There is no such run.", RefusalCode.NOT_FOUND, ("id",))
         return _no_watch_token(user_error(problem))
+    if not viewer.owns(run.owner_id):  # whom a member shows it would see it longer than the member
+        message = "This run is another's: you may read it, and its owner may show it to others."
+        return _no_watch_token(user_error(Problem(message, RefusalCode.FORBIDDEN, ("id",))))
     made = watch_tokens.create_watch_token(viewer, run.pk, run.owner_id, seconds)
     return {"token": made.text, "expires_at": made.expires_at, "errors": []}
 

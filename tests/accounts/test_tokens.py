@@ -12,7 +12,15 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.credentials import from_authorization, still_valid
 from accounts.models import ApiToken, User
 from accounts.tokens import create_token
-from accounts.viewer import ACT_AS, ADMIN, RUNS_READ, SCOPES, TASKS_START, BadCredential
+from accounts.viewer import (
+    ACT_AS,
+    ADMIN,
+    RUNS_READ,
+    SCOPES,
+    TASKS_START,
+    TOKENS_MANAGE,
+    BadCredential,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -133,7 +141,7 @@ def test_the_scope_admin_counts_while_the_user_is_a_superuser() -> None:
     assert viewer.may(RUNS_READ)
 
 
-SERVICE = [ACT_AS, RUNS_READ, TASKS_START, ADMIN]
+SERVICE = [ACT_AS, RUNS_READ, TASKS_START, TOKENS_MANAGE, ADMIN]
 
 
 def test_a_service_acts_for_its_subjects_who_are_users_of_their_own() -> None:

@@ -12,7 +12,7 @@ from pytest_django import Settings
 from accounts.credentials import from_authorization, still_valid
 from accounts.models import ApiToken, User
 from accounts.tokens import create_token
-from accounts.viewer import RUNS_READ, BadCredential, Credential, Kind, Viewer
+from accounts.viewer import ACT_AS, ADMIN, RUNS_READ, BadCredential, Credential, Kind, Viewer
 from accounts.watch_tokens import WatchToken, create_watch_token
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +72,26 @@ def test_it_lasts_no_longer_than_its_makers_token() -> None:
     text = create_token(user.pk, [RUNS_READ], expires_at=until).text
     token = made(from_authorization(f"Bearer {text}"))
     assert token.expires_at <= until
+
+
+def test_what_an_admin_shows_of_others_ends_with_the_admin() -> None:
+    owner, root = User.objects.create_user("ada"), User.objects.create_superuser("root")
+    maker = from_authorization(f"Bearer {create_token(root.pk, [ADMIN]).text}")
+    token = create_watch_token(maker, RUN, owner.pk, 60)
+    assert opened(token).user_id == owner.pk
+    User.objects.filter(pk=root.pk).update(is_superuser=False)
+    with pytest.raises(BadCredential):
+        opened(token)
+
+
+def test_one_for_whom_a_service_acts_is_shown_with_its_token() -> None:
+    service = User.objects.create_user("service")
+    text = create_token(service.pk, [ACT_AS, RUNS_READ]).text
+    token = made(from_authorization(f"Bearer {text}", "grace"))
+    assert opened(token).user.subject == "grace"
+    ApiToken.objects.update(revoked_at=timezone.now())
+    with pytest.raises(BadCredential):
+        opened(token)
 
 
 def test_who_signed_in_by_a_session_makes_one_that_lasts_by_itself(maker: Viewer) -> None:

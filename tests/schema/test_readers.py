@@ -23,6 +23,7 @@ CANCEL = "mutation($id: ID!) { cancelRun(id: $id) { run { id } errors { code } }
 CANCEL_MANY = "mutation { cancelRuns(filter: {}) { items { run { id } } errors { code } } }"
 RERUN = "mutation($id: ID!) { rerun(id: $id) { run { id } errors { code } } }"
 DELETE = "mutation($id: ID!) { deleteRun(id: $id) { deletedId errors { code } } }"
+SHOW = "mutation($id: ID!) { createWatchToken(id: $id) { token errors { code } } }"
 DELETE_FILE = "mutation($id: ID!) { deleteFile(id: $id) { deletedId errors { code } } }"
 
 
@@ -47,7 +48,13 @@ def test_a_peer_reads(viewer: Viewer, peer: Viewer, ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "field"), [(CANCEL, "cancelRun"), (RERUN, "rerun"), (DELETE, "deleteRun")]
+    ("document", "field"),
+    [
+        (CANCEL, "cancelRun"),
+        (RERUN, "rerun"),
+        (DELETE, "deleteRun"),
+        (SHOW, "createWatchToken"),
+    ],
 )
 def test_a_peer_does_nothing_with_what_is_anothers(
     viewer: Viewer, peer: Viewer, ask: Ask, document: str, field: str

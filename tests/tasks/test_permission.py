@@ -110,7 +110,18 @@ def test_the_token_must_have_the_scope_too(
         assert refusal(scoped, task) == RefusalCode.FORBIDDEN
 
 
-@pytest.mark.parametrize("rule", ["Staff", "group:", "buyers", "a.b.c", "", 1, ["staff"], True])
+async def later(viewer: Viewer, given: Any) -> bool:
+    return False
+
+
+def one_by_one(viewer: Viewer, given: Any) -> Any:
+    yield False
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["Staff", "group:", "buyers", "a.b.c", "", 1, ["staff"], True, later, one_by_one],
+)
 def test_what_is_no_rule_stops_the_start(declare: Callable[..., Task], rule: Any) -> None:
     with pytest.raises(DeclarationError, match="permission must be"):
         declare(order_paint, permission=rule)
