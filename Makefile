@@ -14,7 +14,7 @@ WEB_SOURCES = web/graphiql.html web/vite.config.ts web/tsconfig.json $(wildcard 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up demo web node test hostile clients clients-installed check lint types contracts migrations \
+.PHONY: help up demo web node test hostile fuzz clients clients-installed check lint types contracts migrations \
   sdl audit format schema settings pins clean
 
 help: ## list the targets
@@ -35,6 +35,9 @@ test: .venv/.dev ## run the tests; TESTS=path/to/test_file.py runs some
 
 hostile: .venv/.dev ## send every hostile request, print the table, and write docs/hostile.md
 	@$(BIN)/python -m pytest --no-header --quiet tests/hostile --hostile-page
+
+fuzz: .venv/.dev ## send 20,000 requests made at random, and count the answers
+	@$(BIN)/python -m pytest --no-header --quiet tests/hostile/test_fuzz.py --fuzz 20000
 
 clients: .venv/.dev clients-installed ## watch runs with every client library, and print the table
 	@$(BIN)/python -m pytest --no-header tests/clients

@@ -27,6 +27,8 @@ else:
 
 MENTIONED = 1_000  # rows that forbid to delete a user are counted so far
 
+admin.site.site_header = admin.site.site_title = "Downbeat"
+admin.site.enable_nav_sidebar = False  # the lists need its room
 admin.site.unregister(Group)
 
 
@@ -61,8 +63,9 @@ def _protecting(users: Iterable[User]) -> Iterator[str]:
             )
             if count := rows[: MENTIONED + 1].count():
                 many = f"more than {MENTIONED}" if count > MENTIONED else str(count)
-                names = relation.related_model._meta.verbose_name_plural
-                yield f"{many} {names}: `manage.py delete_data USERNAME` deletes them"
+                meta = relation.related_model._meta
+                names = meta.verbose_name if count == 1 else meta.verbose_name_plural
+                yield f"{many} {names} (manage.py delete_data USERNAME deletes all)"
 
 
 class StateFilter(ChoiceFilter):
@@ -187,6 +190,12 @@ class ApiTokenAdmin(BoundedAdmin):
         )
         obj.pk, obj.prefix = made.row.pk, made.row.prefix
         obj.text = made.text  # type: ignore[attr-defined] # for response_add, and nowhere else
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def response_add(
         self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None

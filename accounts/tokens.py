@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -73,7 +74,7 @@ def viewer_from_token(text: str, subject: str | None = None) -> Viewer:
 
     One query, and one for a subject; `last_used_at` costs one more at most once a minute.
     """
-    found = _rows().filter(digest=_digest(text)).first()
+    found = next(_valid_rows(digest=_digest(text)), None)
     if found is None:
         raise BadCredential("This token is unknown, has expired, or was revoked.")
     _remember_use(found)
@@ -93,7 +94,7 @@ def viewer_from_token(text: str, subject: str | None = None) -> Viewer:
 def viewers_by_token(credentials: Collection[Credential]) -> Iterator[Viewer]:
     """The viewers behind those of the credentials that still open something; two queries."""
     wanted = {credential.key for credential in credentials}
-    rows = {str(row.pk): row for row in _rows().filter(pk__in=wanted)}
+    rows = {str(row.id): row for row in _valid_rows(pk__in=wanted)}
     named = {
         (_issuer(rows[each.key]), each.subject)
         for each in credentials
@@ -110,29 +111,41 @@ def viewers_by_token(credentials: Collection[Credential]) -> Iterator[Viewer]:
             yield _acting(row, user, each.subject)
 
 
-def _rows() -> QuerySet[ApiToken]:
-    return (
-        valid_tokens()
-        .select_related("user")
-        .only(
-            *("id", "user_id", "scopes", "last_used_at", "expires_at"),
-            *("user__is_staff", "user__is_superuser"),
-        )
-    )
+class _Row(NamedTuple):
+    """What is asked of a token with each request: plain values, which the ORM brings fastest."""
+
+    id: UUID
+    user_id: UUID
+    scopes: list[str]
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    is_staff: bool
+    is_superuser: bool
 
 
-def _viewer(token: ApiToken) -> Viewer:
+def _valid_rows(**wanted: Any) -> Iterator[_Row]:
+    """As `valid_tokens`, in a query that costs half as much to build."""
+    tokens = ApiToken.objects.filter(revoked_at=None, user__is_active=True, **wanted).order_by()
+    columns = ("id", "user_id", "scopes", "expires_at", "last_used_at")
+    rows = tokens.values_list(*columns, "user__is_staff", "user__is_superuser")
+    now = timezone.now()
+    for row in map(_Row._make, rows):
+        if row.expires_at is None or row.expires_at > now:
+            yield row
+
+
+def _viewer(token: _Row) -> Viewer:
     scopes = frozenset(token.scopes)
     return Viewer(
         token.user_id,
-        scopes if token.user.is_superuser else scopes - {ADMIN},
-        Credential(Kind.TOKEN, str(token.pk)),
-        is_staff=token.user.is_staff,
+        scopes if token.is_superuser else scopes - {ADMIN},
+        Credential(Kind.TOKEN, str(token.id)),
+        is_staff=token.is_staff,
         expires_at=token.expires_at,
     )
 
 
-def _acting(token: ApiToken, user_id: UUID, subject: str) -> Viewer:
+def _acting(token: _Row, user_id: UUID, subject: str) -> Viewer:
     """The subject, who may what the token may of a user's own, but makes no tokens.
 
     They would be the subject's, and so outlive the service's token unseen by the service.
@@ -141,12 +154,12 @@ def _acting(token: ApiToken, user_id: UUID, subject: str) -> Viewer:
         _viewer(token),
         user_id=user_id,
         scopes=frozenset(token.scopes) - {*SPECIAL, TOKENS_MANAGE},
-        credential=Credential(Kind.TOKEN, str(token.pk), subject),
+        credential=Credential(Kind.TOKEN, str(token.id), subject),
         is_staff=False,
     )
 
 
-def _issuer(token: ApiToken) -> str:
+def _issuer(token: _Row) -> str:
     """The subjects of one service are no one else's, also when two call them alike."""
     return f"user:{token.user_id}"
 
@@ -155,8 +168,8 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
-def _remember_use(token: ApiToken) -> None:
+def _remember_use(token: _Row) -> None:
     now = timezone.now()
     if token.last_used_at is None or now - token.last_used_at > LAST_USED_STEP:
         stale = Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USED_STEP)
-        ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
+        ApiToken.objects.filter(stale, pk=token.id).update(last_used_at=now)

@@ -6,49 +6,36 @@ services needed. The README's table of settings is made from this class (`make s
 
 import difflib
 import hashlib
-import importlib.util
-import json
 import os
-import re
 import secrets
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
-import dj_database_url
-import dj_email_url
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from accounts.viewer import SCOPES, SPECIAL, is_scope
-
-Words = Annotated[tuple[str, ...], NoDecode]
-"""Several words in one variable, separated by commas."""
-
-Algorithm = Literal["RS256", "RS512", "PS256", "ES256", "ES512", "EdDSA", "HS256", "HS512"]
+from backend.values import (
+    Algorithm,
+    Apps,
+    AppUrl,
+    BrokerUrl,
+    DatabaseUrl,
+    KeysUrl,
+    LinesOfText,
+    LogLevel,
+    MailUrl,
+    Origins,
+    PublicUrl,
+    RedisUrl,
+    Scopes,
+    SecretKey,
+    TypeNames,
+    Words,
+)
 
 SOCKET_PATH_BYTES = 103  # macOS allows fewer than Linux
-KEY_LENGTH = 50
-KEY_LETTERS = 10  # different ones, which fifty random ones have in any alphabet
-
-URLS = {
-    "public_url": (r"https?://[^/]+$", "https://downbeat.example.org (no path, no final slash)"),
-    "broker_url": (
-        r"(redis|rediss|unix|redis\+socket|amqps?)://.",
-        "redis://host:6379/0 or amqp://user:password@host//",
-    ),
-    "redis_url": (r"(redis|rediss|unix)://.", "redis://host:6379/0"),
-    "email_url": (
-        r"(smtp|submission)://[^/]|console:",
-        "submission://user:password@host:587, smtp://host:25 or console:",
-    ),
-    "app_url": (r"https?://.*[^/]$", "https://app.example.org (no final slash)"),
-}
-
-# As browsers write an origin: in lower case, an international name in its ASCII form.
-_ORIGIN = re.compile(r"(https?)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
-_OWN_PORTS = {"http": "80", "https": "443"}
 
 
 class ConfigError(SystemExit):
@@ -65,7 +52,7 @@ class Config(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address the service listens on.")
     port: int = Field(8000, ge=1, le=65535, description="The one port.")
-    public_url: str | None = Field(
+    public_url: PublicUrl | None = Field(
         None,
         description="Scheme and host that clients see, for URLs of files; empty: the request's.",
     )
@@ -73,7 +60,7 @@ class Config(BaseSettings):
         False,
         description="Development: debug pages, exceptions' messages in logs. Never in public.",
     )
-    secret_key: str | None = Field(
+    secret_key: SecretKey | None = Field(
         None,
         description="Signs URLs of files and sessions; empty: made once and kept in DOWNBEAT_HOME.",
     )
@@ -88,7 +75,7 @@ class Config(BaseSettings):
         ge=0,
         description="How long browsers come by HTTPS alone, where PUBLIC_URL is https; 0: unsaid.",
     )
-    cors_origins: Words = Field(
+    cors_origins: Origins = Field(
         (),
         description="Origins of SPAs that may call and sign in, as browsers send them "
         "(https://app.example.org); the one list for CORS, CSRF and WebSockets.",
@@ -101,31 +88,31 @@ class Config(BaseSettings):
         "service; 0: forwarded headers are not believed.",
     )
     sign_up: bool = Field(False, description="Whether anybody may make an account.")
-    email_url: str | None = Field(
+    email_url: MailUrl | None = Field(
         None,
         description="submission://user:password@host:587 or smtp://host:25; console: prints mails, "
         "with their secrets, into the log; empty: no mail, so no password reset.",
     )
     email_from: str | None = Field(None, description="Whom mails come from; needed to send any.")
-    app_url: str | None = Field(
+    app_url: AppUrl | None = Field(
         None, description="Where your SPA is, for links in mails; needed to send any."
     )
-    database_url: str | None = Field(
+    database_url: DatabaseUrl | None = Field(
         None, description="postgres://user:password@host/name; empty: SQLite in DOWNBEAT_HOME."
     )
-    broker_url: str | None = Field(
+    broker_url: BrokerUrl | None = Field(
         None,
         description="redis://... or amqp://... that carries the knocks; empty: REDIS_URL.",
     )
-    redis_url: str | None = Field(
+    redis_url: RedisUrl | None = Field(
         None,
         description="redis://...; empty: the embedded server, started by `make up`.",
     )
     task_packages: Words = Field(
         ("tasks.definitions",), description="Packages whose modules declare tasks."
     )
-    extra_apps: Words = Field((), description="Django apps whose models the tasks use.")
-    type_names: Annotated[dict[str, str], NoDecode] = Field(
+    extra_apps: Apps = Field((), description="Django apps whose models the tasks use.")
+    type_names: TypeNames = Field(
         {}, description='Renames a model in the schema: {"acme.jobs.Report": "AcmeReport"}.'
     )
     introspection: bool | None = Field(
@@ -164,15 +151,15 @@ class Config(BaseSettings):
     jwt_algorithm: Algorithm = Field(
         "RS256", description="The one algorithm with which they are signed."
     )
-    jwt_jwks_url: str | None = Field(
+    jwt_jwks_url: KeysUrl | None = Field(
         None, description="Where the provider publishes its keys: https://.../jwks.json."
     )
-    jwt_key: str | None = Field(
+    jwt_key: LinesOfText | None = Field(
         None,
         description="Instead of that: its public key as PEM, with \\n for line breaks, or the "
         "secret of HS256.",
     )
-    jwt_scopes: Words = Field(
+    jwt_scopes: Scopes = Field(
         ("runs:read", "tasks:start", "runs:cancel", "runs:delete"),
         description="What whoever comes by such a JWT may do.",
     )
@@ -218,136 +205,18 @@ class Config(BaseSettings):
     retention_days: int = Field(
         30, ge=0, description="Days that final runs and unused uploads are kept; 0: for ever."
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+    log_level: LogLevel = Field(
         "INFO", description="The least severe line that is logged; of libraries INFO at least."
     )
     log_format: Literal["json", "text"] | None = Field(
         None, description="json, text; empty: json with a PostgreSQL server, else text."
     )
 
-    @field_validator(
-        *("secret_key_fallbacks", "allowed_hosts", "cors_origins", "jwt_scopes"),
-        *("task_packages", "extra_apps"),
-        mode="before",
-    )
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(word.strip() for word in value.split(",") if word.strip())
-        return value
-
-    @field_validator("type_names", mode="before")
-    @classmethod
-    def _read_json(cls, value: Any) -> Any:
-        if not isinstance(value, str) or not value:
-            return value
-        try:
-            return json.loads(value)
-        except ValueError:
-            raise ValueError('write a JSON object, such as {"acme.jobs.Report": "A"}') from None
-
     @field_validator("*", mode="before")
     @classmethod
     def _empty_means_default(cls, value: Any, info: Any) -> Any:
         if value == "":
             return cls.model_fields[info.field_name].get_default()
-        return value
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _any_case(cls, value: Any) -> Any:
-        return value.upper() if isinstance(value, str) else value
-
-    @field_validator("public_url", "broker_url", "redis_url", "email_url", "app_url")
-    @classmethod
-    def _known_scheme(cls, value: str | None, info: ValidationInfo) -> str | None:
-        pattern, example = URLS[str(info.field_name)]
-        if value is not None and not re.match(pattern, value):
-            raise ValueError(f"write it like {example}")
-        return value
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            if "*" in origin:
-                raise ValueError(
-                    "name each origin; with a wildcard any page could act for whoever is signed in"
-                )
-            found = _ORIGIN.fullmatch(origin)
-            if found is None or int(found[2] or 0) > 65_535:
-                raise ValueError(
-                    f"{origin!r} is no origin: write https://app.example.org or "
-                    "http://localhost:5173, in lower case, without a path or a final slash"
-                )
-            if found[2] == _OWN_PORTS[found[1]]:
-                raise ValueError(f"{origin!r}: browsers leave the port out, so leave it out too")
-        return value
-
-    @field_validator("email_url")
-    @classmethod
-    def _known_mail_server(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                dj_email_url.parse(value)
-            except ValueError:
-                raise ValueError(f"write it like {URLS['email_url'][1]}") from None
-        return value
-
-    @field_validator("secret_key")
-    @classmethod
-    def _not_guessable(cls, value: str | None) -> str | None:
-        if value is not None and (
-            value.startswith("django-insecure-")
-            or len(value) < KEY_LENGTH
-            or len(set(value)) < KEY_LETTERS
-        ):
-            raise ValueError(
-                f"too easy to guess: take {KEY_LENGTH} random characters or more, as from "
-                "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
-            )
-        return value
-
-    @field_validator("extra_apps")
-    @classmethod
-    def _importable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for app in value:
-            if importlib.util.find_spec(app.partition(".")[0]) is None:
-                raise ValueError(f"there is no module {app.partition('.')[0]!r} to import")
-        return value
-
-    @field_validator("database_url")
-    @classmethod
-    def _known_database(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if not value.startswith(("postgres://", "postgresql://", "sqlite:///")):
-            raise ValueError("use postgres://user:password@host/name or sqlite:///path")
-        dj_database_url.parse(value)
-        return value
-
-    @field_validator("jwt_key")
-    @classmethod
-    def _with_lines(cls, value: str | None) -> str | None:
-        return None if value is None else value.replace("\\n", "\n")
-
-    @field_validator("jwt_jwks_url")
-    @classmethod
-    def _is_safe(cls, value: str | None) -> str | None:
-        if value is not None and not re.match(
-            r"https://.|http://(127\.0\.0\.1|localhost)[:/]", value
-        ):
-            raise ValueError(
-                "use https://, so that nobody on the way can put keys of his own there"
-            )
-        return value
-
-    @field_validator("jwt_scopes")
-    @classmethod
-    def _known_scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for word in value:
-            if not is_scope(word) or word in SPECIAL:
-                raise ValueError(f"{word!r} is no scope for everybody: use {', '.join(SCOPES)}")
         return value
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ WSGI_APPLICATION = None
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
-DATETIME_FORMAT = "Y-m-d H:i:s"  # in the admin; times are UTC
+FORMAT_MODULE_PATH = "backend.formats"
 AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -36,7 +36,11 @@ OPERATIONS = 20  # on one WebSocket
 ROUNDS = 3  # progress reports on each run, before its end
 IDLE_SECONDS = 4.0
 END_SECONDS = 15.0  # that the last update may take
-SETTINGS = {"WATCHES_PER_USER": "100000", "LEASE_SECONDS": "120", "WEB_QUEUE": "2000"}
+SETTINGS = {
+    **{"WATCHES_PER_USER": "100000", "LEASE_SECONDS": "120", "WEB_QUEUE": "2000"},
+    **{"REQUESTS_PER_MINUTE": "1000000", "COST_PER_MINUTE": "1000000000"},
+    **{"ANONYMOUS_PER_MINUTE": "1000000", "QUEUED_RUNS": "1000000"},
+}
 MUTE = 20  # streams that nobody reads, and as many operations on sockets that nobody reads
 MUTE_ROUNDS = 10
 MUTE_SECONDS = 60.0  # in which they must be cut off

@@ -217,8 +217,9 @@ def _forbidden() -> Problem:
     return Problem(message, RefusalCode.FORBIDDEN)
 
 
-def _create_watch_token(root: Any, info: Any, id: str, seconds: int) -> dict[str, Any]:
+def _create_watch_token(root: Any, info: Any, id: str, seconds: int | None) -> dict[str, Any]:
     viewer, key = info.context.signed_in, key_of(id, "Run")
+    seconds = watch_tokens.SECONDS if seconds is None else seconds  # as good as left out
     if not viewer.may(RUNS_READ) or viewer.run_id is not None:
         message = f"This credential may not make watch tokens: that takes {RUNS_READ}."
         return _no_watch_token(user_error(Problem(message, RefusalCode.FORBIDDEN)))

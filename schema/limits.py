@@ -7,6 +7,7 @@ ALIASES = 30  # aliases of one operation, its fragments written out
 REPEATS = 100  # times one operation may select the same response path: merging is quadratic in it
 SELECTIONS = 4_000  # fields, spreads and inline fragments of a document, fragments written out
 DIRECTIVES = 20  # directives in a document
+DIRECTIVES_BESIDE = 5  # directives in one place of it; there are two that a query may have
 FRAGMENTS = 30  # fragment definitions in a document
 COST = 8_000  # fields of one operation, those of a page's items times the size of the page
 COST_OF_DOING = 10  # of each root field of a mutation, beside what its fields cost

@@ -212,7 +212,9 @@ def _count_directives(document: DocumentNode) -> int:
     count = 0
     while nodes:
         node = nodes.pop()
-        count += len(getattr(node, "directives", None) or ())
+        beside = len(getattr(node, "directives", None) or ())
+        _check(beside, limits.DIRECTIVES_BESIDE, "directives in one place")
+        count += beside
         nodes += getattr(node, "variable_definitions", None) or ()
         selection_set: SelectionSetNode | None = getattr(node, "selection_set", None)
         if selection_set is not None:

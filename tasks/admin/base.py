@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from accounts.bounded import BoundedAdmin
 from accounts.models import User
@@ -29,6 +31,11 @@ class ReadOnlyAdmin(BoundedAdmin):
 
     class Media:
         css: ClassVar = {"all": ("tasks/admin.css",)}
+
+    @admin.display(description="id", ordering="id")
+    def short_id(self, row: Any) -> SafeString:
+        """The end of the key, in which keys of the same time differ; all of it when pointed at."""
+        return short(row.pk)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -87,6 +94,11 @@ class ReadOnlyAdmin(BoundedAdmin):
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/tasks/confirm_delete.html", context)
+
+
+def short(key: UUID) -> SafeString:
+    """The end of a key, with all of it as a hint."""
+    return format_html('<span class="key" title="{}">{}</span>', key, str(key)[-12:])
 
 
 def is_confirmed(request: HttpRequest) -> bool:

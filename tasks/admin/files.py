@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from accounts.bounded import PlaceFilter
 from tasks import deletion, downloads
-from tasks.admin.base import ReadOnlyAdmin, is_confirmed, number, viewer_of
+from tasks.admin.base import ReadOnlyAdmin, is_confirmed, number, short, viewer_of
 from tasks.admin.filters import OriginFilter, PeriodFilter, ReadyFilter
 from tasks.exceptions import Refused
 from tasks.models import File
@@ -22,12 +22,12 @@ from tasks.models import File
 @admin.register(File)
 class FileAdmin(ReadOnlyAdmin):
     list_display = (
-        *("id", "name", "owner", "shown_size", "content_type", "saved_by"),
+        *("short_id", "name", "owner", "shown_size", "content_type", "saved_by"),
         *("created_at", "ready_at", "download"),
     )
     list_filter = (ReadyFilter, OriginFilter, PeriodFilter, PlaceFilter)
     list_select_related = ("owner",)
-    sortable_by = ("id",)
+    sortable_by = ("short_id",)
     ordering = ("-id",)
     lookups = ("run",)
     search_fields = ("id",)
@@ -69,7 +69,7 @@ class FileAdmin(ReadOnlyAdmin):
         if file.run_id is None:
             return None
         url = reverse("admin:tasks_run_change", args=(file.run_id,))
-        return format_html('<a href="{}">{}</a>', url, file.run_id)
+        return format_html('<a href="{}">{}</a>', url, short(file.run_id))
 
     @admin.display(description="bytes", empty_value="-")
     def download(self, file: File) -> SafeString | None:

@@ -28,12 +28,12 @@ LARGE = ("input", "result")
 @admin.register(Run)
 class RunAdmin(SteeringAdmin):
     list_display = (
-        *("id", "task", "shown_owner", "shown_status", "attempt", "shown_tags"),
+        *("short_id", "task", "shown_owner", "shown_status", "attempt", "shown_tags"),
         *("created_at", "started_at", "finished_at"),
     )
     list_filter = (StatusFilter, TaskFilter, PeriodFilter, PlaceFilter)
     list_select_related = ("owner",)
-    sortable_by = ("id",)
+    sortable_by = ("short_id",)
     ordering = ("-id",)
     search_fields = ("id", "idempotency_key")
     search_help_text = "An id (also as GraphQL gives it), a user name or an idempotency key, whole."
@@ -42,8 +42,8 @@ class RunAdmin(SteeringAdmin):
             None,
             {
                 "fields": (
-                    *(("id", "task", "owner"), ("shown_status", "attempt", "shown_tags")),
-                    *("shown_progress", ("idempotency_key", "shown_rerun_of")),
+                    *("id", ("task", "owner", "shown_tags"), ("shown_status", "attempt")),
+                    *("shown_progress", "idempotency_key", "shown_rerun_of"),
                 )
             },
         ),
@@ -152,28 +152,28 @@ class RunAdmin(SteeringAdmin):
     def shown_tags(self, run: Run) -> SafeString:
         return format_html_join(" ", '<span class="tag">{}</span>', ((tag,) for tag in run.tags))
 
-    @admin.display(description="progress", empty_value="-")
-    def shown_progress(self, run: Run) -> str | None:
+    @admin.display(description="progress")
+    def shown_progress(self, run: Run) -> str:
         if run.progress_done is None:
-            return None
+            return "-"
         total = "" if run.progress_total is None else f" of {run.progress_total}"
         return f"{run.progress_done}{total} {run.progress_message or ''}".strip()
 
-    @admin.display(description="rerun of", empty_value="-")
-    def shown_rerun_of(self, run: Run) -> SafeString | None:
+    @admin.display(description="rerun of")
+    def shown_rerun_of(self, run: Run) -> str:
         if run.rerun_of is None:
-            return None
+            return "-"
         url = reverse("admin:tasks_run_change", args=(run.rerun_of,))
         return format_html('<a href="{}">{}</a>', url, run.rerun_of)
 
     @admin.display(description="input")
-    def shown_input(self, run: Run) -> SafeString | None:
+    def shown_input(self, run: Run) -> str:
         return stored.show(run, "input")
 
     @admin.display(description="result")
-    def shown_result(self, run: Run) -> SafeString | None:
+    def shown_result(self, run: Run) -> str:
         return stored.show(run, "result")
 
     @admin.display(description="error")
-    def shown_error(self, run: Run) -> str | None:
-        return None if run.error is None else f"{run.error['code']}: {run.error['message']}"
+    def shown_error(self, run: Run) -> str:
+        return "-" if run.error is None else f"{run.error['code']}: {run.error['message']}"

@@ -6,7 +6,6 @@ from typing import Any
 from django.db.models import Model, QuerySet, TextField
 from django.db.models.functions import Cast, Left, Length
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 SHOWN = 20_000  # characters of one value
 
@@ -20,11 +19,11 @@ def with_beginnings(rows: QuerySet[Any], *columns: str) -> QuerySet[Any]:
     return cut
 
 
-def show(row: Model, column: str) -> SafeString | None:
+def show(row: Model, column: str) -> str:
     """The value indented, or its beginning as it is stored when it is longer than a page shows."""
     text, length = getattr(row, f"{column}_beginning"), getattr(row, f"{column}_length")
     if text is None:
-        return None
+        return "-"
     if length > SHOWN:
         words = f"The first {SHOWN:,} of {length:,} characters:"
         return format_html('<div class="stored">{}<pre>{}</pre></div>', words, text)

@@ -6,11 +6,13 @@ The canary is a word that no line of the log may hold, wherever it was sent.
 import json
 import socket
 import sqlite3
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import psycopg
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -18,6 +20,7 @@ from websockets.typing import Subprotocol
 
 from tests.acceptance.client import UPLOAD, Client
 from tests.acceptance.jobs import ROOT
+from tests.acceptance.spa import Spa, make_user
 from tests.stacks.service import Service
 
 CANARY = "canary"
@@ -30,6 +33,19 @@ HEADERS = {
     "X-Anything": CANARY,
     "Cookie": f"sessionid={CANARY}; csrftoken={CANARY}; other={CANARY}",
     "X-CSRFToken": CANARY,
+}
+ISSUER = "https://id.example"
+JWT_KEY = "-".join([CANARY] * 6)
+SETTINGS = {
+    "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
+    "EMAIL_URL": "smtp://127.0.0.1:9",  # where nobody listens
+    "APP_URL": f"https://{CANARY}.example",
+    "EMAIL_FROM": f"{CANARY}@app.example",
+    "SIGN_UP": "true",
+    "JWT_ISSUER": ISSUER,
+    "JWT_AUDIENCE": ISSUER,
+    "JWT_ALGORITHM": "HS256",
+    "JWT_KEY": JWT_KEY,
 }
 KINDS = ("return", "chain", "exit", "model", "group", "type", "thread", "database", "say", "die")
 SOURCE = '''"""A task that ends in every way, with its input in each message."""
@@ -80,11 +96,15 @@ WATCH = "subscription($id: ID!) { run(id: $id) { status } }"
 
 
 def package(folder: Path) -> dict[str, str]:
-    """The settings of a service that knows the task."""
+    """The settings of a service that knows the task, and lets people in by every way."""
     (folder / "night_jobs").mkdir()
     (folder / "night_jobs" / "__init__.py").touch()
     (folder / "night_jobs" / "say.py").write_text(SOURCE)
-    return {"TASK_PACKAGES": "tasks.definitions,night_jobs", "PYTHONPATH": f"{folder}:{ROOT}"}
+    return {
+        **SETTINGS,
+        "TASK_PACKAGES": "tasks.definitions,night_jobs",
+        "PYTHONPATH": f"{folder}:{ROOT}",
+    }
 
 
 class Bird:
@@ -104,6 +124,7 @@ class Bird:
             for kind in KINDS:
                 self._run_task(kind)
             self._send_files()
+            self._come_in_otherwise()
             self._ask_badly()
             self._use_the_admin()
             self._open_sockets()
@@ -149,6 +170,33 @@ class Bird:
         self.secrets.append(url.partition("signature=")[2])
         assert self._http.get(url).content == content
         assert self._http.get(f"{url}{CANARY}").status_code == 403
+
+    def _come_in_otherwise(self) -> None:
+        claims = {"iss": ISSUER, "aud": ISSUER, "sub": CANARY, "exp": int(time.time()) + 300}
+        good = jwt.encode(claims, JWT_KEY, "HS256")
+        bad = jwt.encode({**claims, "aud": CANARY}, JWT_KEY, "HS256")
+        forged = jwt.encode(claims, JWT_KEY[::-1], "HS256")
+        query = "mutation($id: ID!) { createWatchToken(id: $id) { token errors { message } } }"
+        watch = self.ask(query, id=self.runs[0])["data"]["createWatchToken"]["token"]
+        service = self._service.token(f"{CANARY}-service", "users:act-as", "runs:read")
+        self.secrets += [good, bad, forged, watch, service]
+        for token, status in ((good, 200), (bad, 401), (forged, 401), (watch, 200), (service, 200)):
+            named = {"Act-As": f"{CANARY}-subject"} if token is service else {}
+            body = {"query": "query($id: ID!) { run(id: $id) { id } }", "variables": {"id": CANARY}}
+            assert self.post(body, Authorization=f"Bearer {token}", **named).status_code == status
+        person = Spa(self._service)
+        make_user(self._service, f"{CANARY}-person")
+        given = {"email": f"{CANARY}@example.org", "password": f"{CANARY}-{CANARY}-1"}
+        assert person.send("POST", "auth/signup", **given).status_code == 503  # no mail server
+        address = f"{CANARY}-person@example.org"
+        assert person.send("POST", "auth/password/request", email=address).status_code == 503
+        assert person.send(
+            "POST", "auth/password/reset", key=CANARY, password=CANARY
+        ).is_client_error
+        assert person.sign_in(f"{CANARY}-person", CANARY).is_client_error
+        assert person.sign_in(f"{CANARY}-person").status_code == 200
+        self.secrets.append(person.http.cookies["sessionid"])
+        person.http.close()
 
     def _ask_badly(self) -> None:
         own = {"Authorization": f"Bearer {self.client.token}"}

@@ -12,7 +12,7 @@ import pytest
 from backend.embedded.home import spare_port
 from backend.embedded.process import Process
 from backend.embedded.service import MANAGE
-from tests.acceptance.canary import CANARY, PASSWORD, SENTINEL, Bird, package
+from tests.acceptance.canary import CANARY, SENTINEL, Bird, package
 from tests.stacks.fixtures import make_stack
 from tests.stacks.machine import Log, wait_until
 from tests.stacks.service import Service, running
@@ -24,7 +24,7 @@ LEVELS = {"debug", "info", "warning", "error", "critical"}
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES])
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
-    settings = {"LOG_FORMAT": "json", "LOG_LEVEL": "debug", "DJANGO_SUPERUSER_PASSWORD": PASSWORD}
+    settings = {"LOG_FORMAT": "json", "LOG_LEVEL": "debug"}
     with running(make_stack(request, request.param), **settings, **package(tmp_path)) as service:
         yield service
 

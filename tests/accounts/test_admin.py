@@ -198,7 +198,7 @@ def test_a_user_with_runs_is_not_deleted_and_the_page_says_why(
     path = f"{USERS}{busy.pk}/delete/"
     for answer in (root.get(path), root.post(path, {"post": "yes"})):
         assert answer.status_code == 200
-        assert "3 runs: `manage.py delete_data USERNAME` deletes them" in answer.content.decode()
+        assert "3 runs (manage.py delete_data USERNAME deletes all)" in answer.content.decode()
     data = {"action": "delete_selected", "_selected_action": busy.pk, "index": 0, "post": "yes"}
     assert "3 runs" in root.post(USERS, data).content.decode()
     assert User.objects.filter(pk=busy.pk).exists()

@@ -11,6 +11,11 @@ from backend.config import Config, ConfigError, load
 KEY = secrets.token_urlsafe(50)
 
 
+JWT = {"JWT_ISSUER": "https://login.example/", "JWT_AUDIENCE": "downbeat"}
+JWKS = "https://login.example/jwks.json"
+PEM = "-----BEGIN PUBLIC KEY-----\\nMIIB\\n-----END PUBLIC KEY-----"
+
+
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in Config.model_fields:
@@ -117,6 +122,20 @@ def test_every_mistake_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         ({"TRUSTED_PROXIES": "-1"}, "TRUSTED_PROXIES"),
         ({"TRUSTED_PROXIES": "yes"}, "TRUSTED_PROXIES"),
         ({"EXTRA_APPS": "nowhere.at_all"}, "there is no module 'nowhere'"),
+        ({"JWT_ISSUER": "https://a.example"}, "JWT_AUDIENCE must be set"),
+        (JWT, "set JWT_JWKS_URL or JWT_KEY"),
+        ({**JWT, "JWT_KEY": "-----BEGIN PUBLIC KEY-----", "JWT_JWKS_URL": JWKS}, "and not both"),
+        ({**JWT, "JWT_JWKS_URL": "http://a.example/jwks"}, "JWT_JWKS_URL: use https://"),
+        ({**JWT, "JWT_KEY": "a secret of many letters, no PEM"}, "takes a public key as PEM"),
+        ({**JWT, "JWT_KEY": "-----BEGIN PRIVATE KEY-----"}, "takes a public key as PEM"),
+        ({**JWT, "JWT_ALGORITHM": "none", "JWT_JWKS_URL": JWKS}, "JWT_ALGORITHM"),
+        ({**JWT, "JWT_ALGORITHM": "HS256", "JWT_JWKS_URL": JWKS}, "takes a secret"),
+        ({**JWT, "JWT_ALGORITHM": "HS256", "JWT_KEY": "short"}, "at least 32 letters"),
+        ({**JWT, "JWT_ALGORITHM": "HS256", "JWT_KEY": PEM}, "and no PEM"),
+        ({**JWT, "JWT_JWKS_URL": JWKS, "JWT_SCOPES": "admin"}, "'admin' is no scope for everybody"),
+        ({**JWT, "JWT_JWKS_URL": JWKS, "JWT_SCOPES": "runs:write"}, "no scope for everybody"),
+        ({"QUEUED_RUNS": "0"}, "QUEUED_RUNS"),
+        ({"REQUESTS_PER_MINUTE": "-1"}, "REQUESTS_PER_MINUTE"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(
@@ -169,6 +188,47 @@ def test_what_browsers_send_is_an_origin(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_mail_is_sent_by_a_server_or_printed(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     env = {"EMAIL_FROM": "a@b.example", "APP_URL": "https://app.example/console"}
     assert read(monkeypatch, EMAIL_URL=url, **env).email_url == url
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"JWT_JWKS_URL": JWKS},
+        {"JWT_JWKS_URL": "http://127.0.0.1:8080/jwks"},
+        {"JWT_KEY": PEM, "JWT_ALGORITHM": "ES256", "JWT_SCOPES": "runs:read,tasks:start:count"},
+        {"JWT_KEY": "a secret of many letters, no PEM", "JWT_ALGORITHM": "HS256"},
+    ],
+)
+def test_a_provider_has_one_way_to_its_keys(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str]
+) -> None:
+    config = read(monkeypatch, **JWT, **env)
+    if env.get("JWT_KEY") == PEM:
+        assert config.jwt_key == "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----"
+        assert config.jwt_scopes == ("runs:read", "tasks:start:count")
+
+
+def test_a_key_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(monkeypatch, **JWT, JWT_KEY="hush hush", JWT_ALGORITHM="HS256")
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("env", "is_open"),
+    [
+        ({}, True),
+        ({"PUBLIC_URL": "http://here.example"}, True),
+        ({"PUBLIC_URL": "https://here.example"}, False),
+        ({"DATABASE_URL": "postgres://u:p@h/d", "SECRET_KEY": KEY}, False),
+        ({"PUBLIC_URL": "https://here.example", "INTROSPECTION": "true"}, True),
+        ({"INTROSPECTION": "false"}, False),
+    ],
+)
+def test_introspection_is_for_all_where_the_service_is_not_public(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str], is_open: bool
+) -> None:
+    assert read(monkeypatch, **env).anybody_may_introspect is is_open
 
 
 def test_a_password_in_a_url_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:

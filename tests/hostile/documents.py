@@ -41,6 +41,7 @@ TOO_COMPLEX = {
     "31 fragments": VIEWER + " ".join(f"fragment a{n} on User {{ id }}" for n in range(31)),
     "200 directives on a field": "{ viewer { id " + "@include(if: true) " * 200 + "} }",
     "21 directives on fields": "{ viewer { " + "id @skip(if: false) " * 21 + "} }",
+    "6 directives in one place": "{ viewer { id @a @b @c @d @e @f } }",
     "200 unknown directives": "query " + "@a " * 200 + VIEWER,
     "200 directives on variables": "query(" + "$a: Int @a(b: 1) " * 200 + ") { viewer { id } }",
     "2,001 lines": "{ viewer { id } }" + "\n" * 2_001,

@@ -27,6 +27,7 @@ NOBODYS = {Worker}
 """Models of ours whose rows belong to no user."""
 
 ALL = "a token for all"  # that a user may do
+WATCH = "a watch token"  # of the first run
 SUBJECT = "somebody"  # a user of two services, who are not the same
 
 
@@ -159,17 +160,6 @@ class Owner:
                     made.append(make(**{field.name: other._made[field.related_model]}))
         return [*made, *(self.run(task, file=other.upload.pk) for task in REGISTRY.values())]
 
-    @property
-    def keys(self) -> set[str]:
-        """All ids in this owner's rows."""
-        return {
-            str(value)
-            for rows in self.dump().values()
-            for row in rows
-            for value in row.values()
-            if isinstance(value, UUID)
-        }
-
     def rows(self, model: type[models.Model]) -> models.QuerySet[Any]:
         """This owner's rows of a model that has owners."""
         path = _path_to_owner(model)
@@ -193,7 +183,7 @@ class Owner:
         acting = create_token(pk, [*SCOPES, ACT_AS]).text
         found["a service that acts for somebody"] = _signed_in(acting, SUBJECT)
         made = create_watch_token(found[ALL], self.first.pk, pk, 3_600)
-        found["a watch token"] = _signed_in(made.text)
+        found[WATCH] = _signed_in(made.text)
         browser = Client()
         browser.force_login(self.user, settings.AUTHENTICATION_BACKENDS[0])
         session = credentials.from_session(browser.cookies[settings.SESSION_COOKIE_NAME].value)

@@ -20,7 +20,7 @@ from schema.context import RequestContext
 from schema.ids import to_global_id
 from tasks.models import Run
 from tasks.watch import Rows
-from tests.hostile.owners import ALL, Owner
+from tests.hostile.owners import ALL, WATCH, Owner
 from tests.hostile.visits import Path, Visit, visits
 
 MINE, THEIRS, NOBODYS = "finch", "canary", "nobody"
@@ -45,9 +45,10 @@ class Scene:
         self.theirs, self.mine = Owner(THEIRS), Owner(MINE)
         self.entangled = [_id_of(row) for row in self.mine.entangle(self.theirs)]
         self.viewers: dict[str, Viewer | None] = {**self.mine.viewers(), "nobody": None}
-        self.me, self._them = (each.viewers()[ALL] for each in (self.mine, self.theirs))
-        known = str(self.mine.dump())  # the other's ids in own rows betray nothing by themselves
-        self._keys = {key for key in self.theirs.keys if key not in known}
+        self.me, self.them = (each.viewers()[ALL] for each in (self.mine, self.theirs))
+        self.watcher = self.theirs.viewers()[WATCH]
+        known = _betrayals(self.mine.dump())  # their ids in own rows betray nothing by themselves
+        self._secrets = _betrayals(self.theirs.dump()) - known
         self._before = self.theirs.dump()
         self._runs = [*self.theirs.rows(Run), self.mine.first]
 
@@ -92,6 +93,7 @@ class Scene:
                 best, steps = chosen, reached
             if steps == len(visit.steps):
                 break
+        self._deleted.clear()
         assert steps >= max(len(visit.steps) - 1, 1), (
             f"{visit.name} comes nowhere: it needs a text in WORDS of tests/hostile/scene.py, or a "
             "row in owners.py."
@@ -103,9 +105,7 @@ class Scene:
         texts = "\n".join(_opened(answers))
         for text in filter(None, _opened(sent)):
             texts = texts.replace(text, "")
-        found = set(re.findall(rf"{THEIRS}\d+", texts)) | {
-            key for key in self._keys if key in texts
-        }
+        found = _betrayals(texts) & self._secrets
         assert not found, f"{what} shows {found}: {answers}"
         assert "INTERNAL" not in texts, f"{what}: {answers}"
 
@@ -128,13 +128,21 @@ class Scene:
                 texts.setdefault(field, []).append(text)
         return _some(kinds, 2), _some(texts, 1)
 
+    def watch(self) -> list[str]:
+        """Let all but one run of theirs be secret; the ids of the other rows."""
+        rows = [row for some in self._before.values() for row in some]
+        run, user = self.theirs.first.pk, self.theirs.user.pk
+        shown = [row for row in rows if {row.get("run_id"), row.get("id")} & {run, user}]
+        self._secrets -= _betrayals(shown)
+        return [each for each in ids(self.theirs) if _betrayals(_decoded(each)) <= self._secrets]
+
     def seen_by_themselves(self) -> list[Any]:
         """The answers to all visits to their own."""
         answers = []
         for visit in VISITS:
-            variables = visit.variables(self.reach(visit, self.theirs, self._them))
+            variables = visit.variables(self.reach(visit, self.theirs, self.them))
             with undone():
-                answers += self.ask(visit, self._them, variables)
+                answers += self.ask(visit, self.them, variables)
         self._deleted.clear()
         return answers
 
@@ -163,6 +171,11 @@ def ids(owner: Owner) -> list[str]:
 def _id_of(row: models.Model) -> str:
     key = row.pk if isinstance(row.pk, tuple) else (row.pk,)
     return to_global_id(models_with_ids()[type(row)], ":".join(map(str, key)))
+
+
+def _betrayals(value: Any) -> set[str]:
+    """Their words, and all ids."""
+    return set(re.findall(rf"{THEIRS}\d+|{_UUID.pattern}", str(value)))
 
 
 def nothing(text: str) -> str:

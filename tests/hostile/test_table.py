@@ -1,7 +1,7 @@
 """Each hostile request of the table gets its typed no, fast, and nothing is written."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.acceptance.client import COUNT
 from tests.hostile import page
 from tests.hostile.cases import CASES
 from tests.hostile.table import cells
-from tests.hostile.target import Target, attacked
+from tests.hostile.target import Target
 from tests.hostile.transports import Answer, send
 
 pytestmark = pytest.mark.xdist_group("hostile")
@@ -21,12 +21,6 @@ INTERNALS = re.compile(
     r"|graphql_?core|uvicorn|httptools|pydantic|celery|tasks_|accounts_)"
     r"|SELECT |INSERT |Did you mean (?!'\w+ \{ \.\.\. \}')"  # which only repeats what was sent
 )
-
-
-@pytest.fixture(scope="module")
-def target() -> Iterator[Target]:
-    with attacked() as target:
-        yield target
 
 
 def internals(answer: Answer) -> set[str]:

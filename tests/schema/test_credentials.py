@@ -180,6 +180,10 @@ def watch(ask: Ask, viewer: Viewer, id: str, **given: Any) -> Any:
     return answer["data"]["createWatchToken"]
 
 
+def test_null_seconds_are_as_good_as_none(viewer: Viewer, ask: Ask) -> None:
+    assert watch(ask, viewer, gid(start(viewer)), seconds=None)["errors"] == []
+
+
 EVERYTHING = """query($id: ID!, $node: ID!) {
   viewer { id }
   run(id: $id) { id viewerCanCancel viewerCanRerun requestedBy { id } files { nodes { id } } }

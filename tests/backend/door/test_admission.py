@@ -53,6 +53,7 @@ BOMBS = {
     "101 times one field by fragments": "{ ...F0 ...F1 } " + fragments(repeat("hello", 51), 2),
     "101 times one field in one place": "{" + repeat("run { id }", 101) + "}",
     "200 directives": "{ hello " + repeat("@d#", 200) + "}",
+    "6 directives in one place": "{ hello " + repeat("@d#", 6) + "}",
     "21 directives on many places": "query($a: Int @a) @b { "
     + repeat("hello @skip(if: false)", 19)
     + "}",
@@ -113,6 +114,7 @@ WITHIN = {
     "30 aliases": "{" + repeat("a#: hello", 30) + "}",
     "30 fragments": "{" + repeat("...F#", 30) + "}" + fragments("hello", 30),
     "20 directives": "{ hello " + repeat("... @skip(if: false) { hello }", 20) + "}",
+    "2 directives in one place": "{ hello @skip(if: false) @include(if: true) }",
     "a fragment used twice": "{ run { ...A parent { ...A } } } fragment A on Run { id }",
     "a field in each member of a union": "{ run { event { "
     "... on Started { at } ... on Ended { at } } } }",

@@ -1,0 +1,1 @@
+"""How the admin writes times: to the second, and sortable by eye; all are UTC."""
