@@ -1,5 +1,6 @@
 """Tokens are made, listed and revoked by their user, and give no more than their maker has."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from accounts.viewer import (
     Viewer,
 )
 from schema import credentials
+from tasks.models import Run
 from tests.schema.asking import Ask, gid, start, upload, work
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -228,6 +230,14 @@ def test_a_watch_token_does_nothing(viewer: Viewer, ask: Ask, document: str, fie
     watcher = from_authorization(f"Bearer {watch(ask, viewer, gid(run))['token']}")
     variables = {"id": gid(run)} if "$id" in document else {}
     assert ask(document, watcher, **variables)["data"][field]["errors"] == [{"code": "FORBIDDEN"}]
+
+
+def test_a_watch_token_shows_a_run_while_it_is_the_owners(viewer: Viewer, make_viewer: Any) -> None:
+    run = start(make_viewer("eve"))
+    watcher = replace(viewer, run_id=run.pk)
+    assert not Run.objects.visible_to(watcher).exists()
+    assert not run.is_visible_to(watcher)
+    assert run.is_visible_to(replace(watcher, user_id=run.owner_id))
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 86_401])

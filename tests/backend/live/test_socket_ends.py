@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from backend.door.execute import Door
+from backend.door.rates import UNLIMITED
 from backend.live.ended import Ended, Leaving, Revoked
 from backend.live.hub import Hub
 from backend.live.seats import Seats
@@ -17,7 +18,9 @@ T = TypeVar("T")
 
 
 class StillDoor:
-    """Everything is a subscription."""
+    """Everything is a subscription, and costs nothing."""
+
+    rates = UNLIMITED
 
     def execute(self, request: Any, context: Any) -> object:
         return object()
