@@ -119,6 +119,9 @@ def test_a_superuser_in_a_session_gives_the_special_ones(viewer: Viewer, ask: As
     assert create(ask, session, ADMIN, ACT_AS)["token"]
     token = Viewer(viewer.user_id, viewer.scopes, Credential(Kind.TOKEN, "abc"))
     assert codes(create(ask, token, ADMIN)) == [(["input", "scopes", "0"], "FORBIDDEN")]
+    User.objects.update(is_superuser=False)
+    session = Viewer(viewer.user_id, viewer.scopes, Credential(Kind.SESSION, "abc"))
+    assert codes(create(ask, session, ADMIN)) == [(["input", "scopes", "0"], "FORBIDDEN")]
 
 
 def test_who_may_not_manage_tokens_makes_and_sees_none(viewer: Viewer, ask: Ask) -> None:
@@ -232,7 +235,10 @@ def test_a_watch_token_does_nothing(viewer: Viewer, ask: Ask, document: str, fie
     assert ask(document, watcher, **variables)["data"][field]["errors"] == [{"code": "FORBIDDEN"}]
 
 
-def test_a_watch_token_shows_a_run_while_it_is_the_owners(viewer: Viewer, make_viewer: Any) -> None:
+def test_watchers_by_a_watch_token_see_its_run_alone(viewer: Viewer, make_viewer: Any) -> None:
+    own = start(viewer)
+    assert own.is_visible_to(replace(viewer, run_id=own.pk))
+    assert not start(viewer, "other").is_visible_to(replace(viewer, run_id=own.pk))
     run = start(make_viewer("eve"))
     watcher = replace(viewer, run_id=run.pk)
     assert not Run.objects.visible_to(watcher).exists()
