@@ -14,6 +14,7 @@ from pytest_django import Settings
 from accounts.models import ApiToken, User
 from accounts.tokens import create_token
 from accounts.viewer import ACT_AS, Viewer
+from accounts.watch_tokens import create_watch_token
 from backend.door.execute import Door
 from backend.door.rates import Rates
 from backend.live import handshake, survey, websocket
@@ -481,6 +482,21 @@ async def test_a_socket_has_a_bounded_number_of_operations(
     wire.say("complete", id="0")
     wire.ask("again", CHANGED)
     await wire.silence()
+
+
+async def test_a_watch_token_watches_its_run_and_no_changes_of_others(
+    connect: Connect, viewer: Viewer, run: Run, in_thread: InThread
+) -> None:
+    other = await in_thread(start, viewer, "other")
+    made = await in_thread(create_watch_token, viewer, run.pk, run.owner_id, 60)
+    wire = connect()
+    await wire.greet(made.text)
+    for document, named in ((WATCH, {"id": gid(other)}), (CHANGED, {})):
+        wire.ask("1", document, **named)
+        assert set((await wire.hear())["payload"]["data"].values()) == {None}
+        assert (await wire.hear())["type"] == "complete"
+    wire.ask("1", WATCH, id=gid(run))
+    assert (await wire.hear())["payload"]["data"]["run"] == {"status": "QUEUED", "revision": 1}
 
 
 async def test_a_user_has_a_bounded_number_of_watches(
