@@ -271,3 +271,14 @@ def test_a_thousand_mistakes_are_told_as_twenty_and_a_number(viewer: Viewer, ask
     assert 1 <= len(errors) <= 21
     nul = ask(query, viewer, file=file, words=["\0"] * 1_000)
     assert len(nul["data"]["profileDataset"]["errors"]) == 20
+
+
+def test_who_may_not_read_runs_may_not_wait_for_them(
+    make_viewer: Callable[..., Viewer], ask: Ask
+) -> None:
+    query = """mutation { countWords(input: {text: "a"}, waitSeconds: 1) {
+      run { id } errors { field code } } }"""
+    answer = ask(query, make_viewer(scopes=(TASKS_START,)))["data"]["countWords"]
+    assert answer["run"] is None
+    assert answer["errors"] == [{"field": ["waitSeconds"], "code": "FORBIDDEN"}]
+    assert not Run.objects.exists()

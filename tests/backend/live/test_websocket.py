@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from accounts.models import ApiToken, User
 from accounts.tokens import create_token
-from accounts.viewer import ACT_AS, Viewer
+from accounts.viewer import ACT_AS, TASKS_START, Viewer
 from accounts.watch_tokens import create_watch_token
 from backend.door.execute import Door
 from backend.door.rates import Rates
@@ -497,6 +497,18 @@ async def test_a_watch_token_watches_its_run_and_no_changes_of_others(
         assert (await wire.hear())["type"] == "complete"
     wire.ask("1", WATCH, id=gid(run))
     assert (await wire.hear())["payload"]["data"]["run"] == {"status": "QUEUED", "revision": 1}
+
+
+async def test_a_token_that_only_starts_watches_nothing(
+    connect: Connect, viewer: Viewer, run: Run, in_thread: InThread
+) -> None:
+    made = await in_thread(create_token, viewer.user_id, [TASKS_START])
+    wire = connect()
+    await wire.greet(made.text)
+    for document, named in ((WATCH, {"id": gid(run)}), (CHANGED, {})):
+        wire.ask("1", document, **named)
+        assert set((await wire.hear())["payload"]["data"].values()) == {None}
+        assert (await wire.hear())["type"] == "complete"
 
 
 async def test_a_user_has_a_bounded_number_of_watches(
