@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.core.files.storage import default_storage
 
-from accounts.viewer import RUNS_READ, Viewer
+from accounts.viewer import RUNS_DELETE, RUNS_READ, Viewer
 from schema.ids import to_global_id
 from tasks.models import File, Run
 from tests.schema.asking import code, gid, start, upload, work
@@ -70,10 +70,11 @@ def test_all_of_the_viewers_data_goes(
     assert (list(Run.objects.all()), File.objects.count()) == ([hers], 0)
 
 
-def test_a_token_without_the_scope_is_forbidden_whatever_the_id(
-    make_viewer: Callable[..., Viewer], ask: Ask
+@pytest.mark.parametrize("scope", [RUNS_READ, RUNS_DELETE])
+def test_a_token_without_both_scopes_is_forbidden_whatever_the_id(
+    make_viewer: Callable[..., Viewer], ask: Ask, scope: str
 ) -> None:
-    weak = make_viewer(scopes=(RUNS_READ,))
+    weak = make_viewer(scopes=(scope,))
     file = upload(weak)
     for query, given in ((RUN, {"id": "x"}), (FILE, {"id": gid(file)}), (DATA, {})):
         deleted_id, [(_, why)] = answer(ask, query, weak, **given)
