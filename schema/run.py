@@ -185,8 +185,11 @@ def _is_permitted(run: models.Run, task: registry.Task, info: Any) -> bool:
     """Whether the task's rule allows the viewer the input of this run."""
     rule, given = task.options.permission, None
     if callable(rule):
+        data = _whole(run, info).input
+        found = map(info.context.file, files.keys_in(data, task.input))
+        given_files = {file.pk: files.as_input(file) for file in found if file is not None}
         try:
-            given = task.check_input(_whole(run, info).input, None)
+            given = task.check_input(data, given_files)
         except ValidationError:
             return False  # and so would the rerun be refused
     return permission.allows(rule, info.context.signed_in, given)

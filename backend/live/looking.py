@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Never, Protocol, TypeVar
+from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, close_old_connections
 from structlog.contextvars import bound_contextvars
@@ -92,13 +93,16 @@ class Looker:
                 self._wanted.clear()
 
     def _turn(self) -> list[_Waiting]:
-        """Whose turn it is: of each user the first, then of each the second, and so on."""
-        ranks: Counter[str] = Counter()
+        """Whose turn it is: of each user the first, then of each the second, and so on.
+
+        Who gives out watch tokens of many runs is one user here, with one turn.
+        """
+        ranks: Counter[UUID] = Counter()
         ranked: list[tuple[int, _Waiting]] = []
         for pair in self._waiting:
             if not pair[1].done():
-                ranked.append((ranks[pair[0].viewer.counted_as], pair))
-                ranks[pair[0].viewer.counted_as] += 1
+                ranked.append((ranks[pair[0].viewer.user_id], pair))
+                ranks[pair[0].viewer.user_id] += 1
         ranked.sort(key=lambda each: each[0])
         waiting = [pair for _, pair in ranked]
         self._waiting = waiting[WATCHES_AT_ONCE:]

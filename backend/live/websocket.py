@@ -245,9 +245,11 @@ class Socket:
         try:
             self._viewer = await self._ask(sign_in)
         except BadCredential as error:
-            raise self._turned_away(str(error)) from None
+            self._pay(None)
+            raise Closed(Close.FORBIDDEN, str(error)) from None
         except (Full, ProviderAway, OperationalError, InterfaceError):
             raise Closed(Close.TRY_AGAIN_LATER, "Connect again in a moment") from None
+        self._pay(self._viewer)
         if self._viewer is not None:
             self._sit_down(self._viewer)
             self._holding.enter_context(self._hub.held(self))
@@ -260,13 +262,13 @@ class Socket:
         except TooMany as reason:
             raise Closed(Close.TRY_AGAIN_LATER, reason.message) from None
 
-    def _turned_away(self, reason: str) -> Closed:
-        """The end for a false credential; who tries many has to wait."""
+    def _pay(self, viewer: Viewer | None) -> None:
+        """A greeting asks the database, so it counts as a request; who tries many has to wait."""
         try:
-            self._door.rates.purse(None, client_address(self._scope)).pay_request()
+            self._door.rates.purse(viewer, client_address(self._scope)).pay_request()
         except RequestRefused as refused:
-            return Closed(Close.TRY_AGAIN_LATER, refused.errors[0]["message"])
-        return Closed(Close.FORBIDDEN, reason)
+            message = refused.errors[0]["message"]
+            raise Closed(Close.TRY_AGAIN_LATER, message) from None
 
     async def _ping(self, message: dict[str, Any]) -> None:
         payload = {"payload": message["payload"]} if "payload" in message else {}
@@ -288,7 +290,8 @@ class Socket:
             raise Closed(Close.BAD_REQUEST, refused.errors[0]["message"]) from None
         if len(self._operations) >= OPERATIONS:
             text = f"A socket has at most {OPERATIONS} operations: complete one first."
-            await self._refuse(operation, error_response(Code.RATE_LIMITED, text))
+            refusal = error_response(Code.RATE_LIMITED, text, retryAfter=TooMany.retry_after)
+            await self._refuse(operation, refusal)
             return
         self._operations[operation] = self._task(
             self._operate(operation, request, time.monotonic())

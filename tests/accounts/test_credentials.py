@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
@@ -118,6 +119,16 @@ def test_a_session_in_which_nobody_signed_in_opens_nothing(user: User) -> None:
     key = str(session.session_key)
     assert viewer_from_session(key) is None
     assert still_valid([Credential(Kind.SESSION, key)]) == {}
+
+
+@pytest.mark.parametrize("part", [BACKEND_SESSION_KEY, HASH_SESSION_KEY])
+def test_a_session_that_lacks_a_part_opens_nothing(user: User, part: str) -> None:
+    client = Client()
+    client.force_login(user)
+    session = client.session
+    del session[part]
+    session.save()
+    assert viewer_from_session(str(session.session_key)) is None
 
 
 @pytest.mark.parametrize("key", ["", "x" * 41, "a b", "é", "\x00"])

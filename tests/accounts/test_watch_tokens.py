@@ -101,6 +101,13 @@ def test_who_signed_in_by_a_session_makes_one_that_lasts_by_itself(maker: Viewer
     assert opened(token).run_id == RUN
 
 
+def test_a_session_shows_nothing_of_an_owner_who_was_deactivated(maker: Viewer) -> None:
+    token = made(Viewer(maker.user_id, maker.scopes, Credential(Kind.SESSION, "abc")))
+    User.objects.filter(pk=maker.user_id).update(is_active=False)
+    with pytest.raises(BadCredential):
+        opened(token)
+
+
 def test_a_forged_one_opens_nothing(maker: Viewer) -> None:
     text = made(maker).text
     other = signing.dumps([RUN.hex, maker.user_id.hex, "", 2**40], salt="downbeat.upload")

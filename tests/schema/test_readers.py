@@ -8,6 +8,7 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.viewer import ADMIN, SCOPES, Viewer
+from tasks import submission
 from tasks.models import File, Run
 from tasks.registry import REGISTRY
 from tests.schema.asking import Ask, gid, start, upload, work
@@ -110,13 +111,13 @@ def test_nobody_else_does(viewer: Viewer, make_viewer: Callable[..., Viewer], as
 
 
 @pytest.fixture
-def ruled(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
-    """Gives count_words this rule for the length of a test."""
+def ruled(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Gives count_words, or another task, this rule for the length of a test."""
 
-    def rule(permission: Any) -> None:
-        task = REGISTRY["count_words"]
+    def rule(permission: Any, name: str = "count_words") -> None:
+        task = REGISTRY[name]
         options = task.options.model_copy(update={"permission": permission})
-        monkeypatch.setitem(REGISTRY._tasks, "count_words", replace(task, options=options))
+        monkeypatch.setitem(REGISTRY._tasks, name, replace(task, options=options))
 
     return rule
 
@@ -169,3 +170,23 @@ def test_the_rules_of_many_tasks_and_runs_ask_no_more_queries(
     with django_assert_num_queries(2):  # the runs, all inputs
         data = ask("{ runs { nodes { viewerCanRerun } } }", viewer)["data"]
     assert [run["viewerCanRerun"] for run in data["runs"]["nodes"]] == [True, True, False, False]
+
+
+def test_a_rule_sees_the_files_of_a_run_as_a_rerun_would(
+    viewer: Viewer,
+    ask: Ask,
+    ruled: Callable[..., None],
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    small, large, gone = (upload(viewer) for _ in range(3))
+    File.objects.filter(pk=large.pk).update(size=11)
+    for file in (small, large, gone):
+        given = {"file": str(file.pk)}
+        work(submission.submit(viewer, REGISTRY["profile_dataset"], given).run)
+    gone.delete()
+    ruled(lambda _viewer, given: given is None or given.file.size == 3, "profile_dataset")
+    with django_assert_num_queries(3):  # the runs, all inputs, all files
+        data = ask("{ runs { nodes { id viewerCanRerun } } }", viewer)["data"]
+    told = [run["viewerCanRerun"] for run in data["runs"]["nodes"]]
+    reruns = [ask(RERUN, viewer, id=run["id"])["data"]["rerun"] for run in data["runs"]["nodes"]]
+    assert told == [not rerun["errors"] for rerun in reruns] == [False, False, True]

@@ -4,7 +4,9 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -147,6 +149,7 @@ async def test_a_bug_in_a_look_ends_its_watches_and_not_the_looks(
         await payloads.aclose()
 
 
+@pytest.mark.parametrize("by_watch_tokens", [False, True])
 async def test_who_watches_much_and_dearly_takes_no_turn_of_others(
     pool: Pool,
     viewer: Viewer,
@@ -155,6 +158,7 @@ async def test_who_watches_much_and_dearly_takes_no_turn_of_others(
     open_: Open,
     door: Door,
     monkeypatch: pytest.MonkeyPatch,
+    by_watch_tokens: bool,
 ) -> None:
     monkeypatch.setattr(looking, "JOB_SECONDS", 0.05)
     answer = watch.RunFeed.answer
@@ -169,7 +173,7 @@ async def test_who_watches_much_and_dearly_takes_no_turn_of_others(
     mine = await open_(WATCH, id=gid(run))
     others = [await open_(WATCH, id=gid(run)) for _ in range(60)]
     for each in others:
-        each.viewer = eve
+        each.viewer = replace(eve, run_id=uuid4()) if by_watch_tokens else eve
     monkeypatch.setattr(watch.RunFeed, "answer", dear)
     looker = Looker(pool.run)
     working = asyncio.create_task(looker.work())

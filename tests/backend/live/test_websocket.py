@@ -185,10 +185,30 @@ async def test_who_tries_false_tokens_has_to_wait(
         assert (await wire.closed())[0] == code
 
 
+@pytest.mark.parametrize("is_signed_in", [True, False])
+async def test_a_greeting_counts_as_a_request(
+    connect: Connect,
+    door: Door,
+    token: str,
+    is_signed_in: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(door, "rates", Rates(requests=1, cost=0, anonymous=1))
+    payload = {"authorization": f"Bearer {token}"} if is_signed_in else {}
+    first, second = connect(), connect()
+    for wire in (first, second):
+        await wire.accepted()
+        wire.say("connection_init", payload=payload)
+        if wire is first:
+            assert await wire.hear() == {"type": "connection_ack"}
+    code, reason = await second.closed()
+    assert (code, "try again in 60 s" in reason) == (1013, True)
+
+
 async def test_what_is_asked_too_often_ends_with_an_error(
     connect: Connect, door: Door, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "rates", Rates(requests=1, cost=0, anonymous=0))
+    monkeypatch.setattr(door, "rates", Rates(requests=2, cost=0, anonymous=0))
     wire = connect()
     await wire.greet(token)
     wire.ask("1", VIEWER)
@@ -197,7 +217,7 @@ async def test_what_is_asked_too_often_ends_with_an_error(
     wire.ask("2", VIEWER)
     answer = await wire.hear()
     assert (answer["id"], answer["type"]) == ("2", "error")
-    assert answer["payload"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 60}
+    assert answer["payload"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 30}
 
 
 @pytest.mark.parametrize("name", ["authorization", "Authorization", "AUTHORIZATION"])
@@ -457,7 +477,7 @@ async def test_a_socket_has_a_bounded_number_of_operations(
         wire.ask(str(number), CHANGED)
     answer = await wire.hear()
     assert (answer["type"], answer["id"]) == ("error", str(OPERATIONS))
-    assert answer["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
+    assert answer["payload"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 5}
     wire.say("complete", id="0")
     wire.ask("again", CHANGED)
     await wire.silence()
