@@ -30,10 +30,11 @@ def test_the_verbs_hold_on_postgresql(postgres: Server, tmp_path: Path) -> None:
         "tests/schema",
         "tests/accounts",
         "tests/backend/people",
+        "tests/hostile",
     ]
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider", "-p", "no:xdist"],
-        cwd=ROOT, env=env, capture_output=True, text=True, timeout=300,
+        cwd=ROOT, env=env, capture_output=True, text=True, timeout=400,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5_000:] + done.stderr[-2_000:]
     assert " passed" in done.stdout

@@ -70,7 +70,7 @@ def bodies(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
-    """Requests with bytes changed."""
+    """Requests with bytes changed, half of them with the length that they then have."""
     seeds = [each.content for each in REQUESTS.values() if isinstance(each, Request)]
     seeds = [http(), http(START), *(each for each in seeds if len(each) < LARGE)]
     words = [
@@ -87,7 +87,11 @@ def requests(draw: st.DrawFn) -> bytes:
         b"Host: a\r\n",
     ]
     pieces = [bytes([each]) for each in draw(st.sampled_from(seeds))]
-    return b"".join(mutated(draw, pieces, st.sampled_from(words) | st.binary(max_size=4), 4))
+    made = b"".join(mutated(draw, pieces, st.sampled_from(words) | st.binary(max_size=4), 4))
+    if draw(st.booleans()):
+        length = b"Content-Length: %d" % len(made.partition(b"\r\n\r\n")[2])
+        made = re.sub(rb"Content-Length: \d+", length, made, count=1)
+    return made
 
 
 @st.composite

@@ -45,7 +45,7 @@ class Scene:
         self.theirs, self.mine = Owner(THEIRS), Owner(MINE)
         self.entangled = [_id_of(row) for row in self.mine.entangle(self.theirs)]
         self.viewers: dict[str, Viewer | None] = {**self.mine.viewers(), "nobody": None}
-        self.me, self.them = (each.viewers()[ALL] for each in (self.mine, self.theirs))
+        self.me, self.them = self.viewers[ALL], self.theirs.viewers()[ALL]
         self.watcher = self.theirs.viewers()[WATCH]
         known = _betrayals(self.mine.dump())  # their ids in own rows betray nothing by themselves
         self._secrets = _betrayals(self.theirs.dump()) - known
@@ -80,7 +80,7 @@ class Scene:
         """What of the own to name, for the visit to come as far as it can."""
         return self.reach(visit, self.mine, self.me)
 
-    def reach(self, visit: Visit, owner: Owner, viewer: Viewer) -> dict[Path, str]:
+    def reach(self, visit: Visit, owner: Owner, viewer: Viewer | None) -> dict[Path, str]:
         """The same of an owner's, for this owner as viewer."""
         paths = [path for path, _ in visit.needed]
         pools = [ids(owner) if kind == "ID" else WORDS for _, kind in visit.needed]

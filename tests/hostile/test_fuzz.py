@@ -3,7 +3,6 @@
 The same ones each time. `make fuzz` sends more.
 """
 
-import http.client
 import itertools
 import json
 import socket
@@ -11,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -46,7 +46,6 @@ class Sender:
         self._target = target
         self._port = target.service.port
         self._token = Client(target.service, "fuzz").token
-        self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         self._accepts = itertools.cycle((*ACCEPTS, *STREAMS))
 
     def operations(self, body: dict[str, Any]) -> str:
@@ -63,9 +62,10 @@ class Sender:
             "Content-Type": "application/json",
         }
         text = json.dumps(self._target.fill_in(body), ensure_ascii=False)
-        self._connection.request("POST", "/graphql", text.encode("utf-8", "replace"), headers)
-        answer = self._connection.getresponse()
-        return f"{answer.status} {_code(answer.read().decode())}"
+        with closing(HTTPConnection("127.0.0.1", self._port, timeout=30)) as connection:
+            connection.request("POST", "/graphql", text.encode("utf-8", "replace"), headers)
+            answer = connection.getresponse()
+            return f"{answer.status} {_code(answer.read().decode())}"
 
     def requests(self, content: bytes) -> str:
         """By HTTP, byte for byte."""
@@ -100,13 +100,10 @@ class Sender:
                 return f"closed {closed.rcvd.code if closed.rcvd else None} {_code(str(heard))}"
         return f"open {_code(str(heard))}"
 
-    def close(self) -> None:
-        self._connection.close()
-
 
 def _code(text: str) -> str:
-    """The first code in an answer; `data` without one."""
-    return text.partition('"code":')[2].lstrip(' "').partition('"')[0] or "data"
+    """The first code in an answer."""
+    return text.partition('"code":')[2].lstrip(' "').partition('"')[0] or "without a code"
 
 
 @pytest.mark.parametrize("name", SHARES)
@@ -119,13 +116,13 @@ def test_nothing_that_is_made_at_random_breaks_the_service(
     count = int((request.config.getoption("fuzz", None) or FEW) * SHARES[name])
     seen = Counter[str]()
     began = time.monotonic()
-    with closing(Sender(target)) as sender:
-        for number in itertools.count():
-            examples = min(AT_ONCE, count - seen.total())
-            if examples <= 0 or time.monotonic() > began + MOST_SECONDS:
-                break
-            _run(getattr(fuzzing, name)(), getattr(sender, name), seen, number, examples)
-            assert target.errors() == []
+    send: Send = getattr(Sender(target), name)
+    for number in itertools.count():
+        examples = min(AT_ONCE, count - seen.total())
+        if examples <= 0 or time.monotonic() > began + MOST_SECONDS:
+            break
+        _run(getattr(fuzzing, name)(), send, seen, number, examples)
+        assert target.errors() == []
     target.check_alive()
     record_property(FUZZED, (name, dict(seen.most_common())))
 

@@ -135,7 +135,7 @@ def _word(content: Any) -> str:
     if errors:
         assert all(isinstance(error["message"], str) for error in errors)
         return str(errors[0].get("extensions", errors[0])["code"])
-    (value, *_) = content["data"].values()
+    (value, *_) = content.get("data", content).values()
     if value is None:
         return "null"
     problems = value.get("errors") if isinstance(value, dict) else None
