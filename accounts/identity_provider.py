@@ -39,8 +39,14 @@ class Keys:
     threads of the pool. Only the very first keys are waited for.
     """
 
-    def __init__(self, fetch: Callable[[], Any], clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        fetch: Callable[[], Any],
+        algorithm: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._fetch = fetch
+        self._algorithm = algorithm
         self._clock = clock
         self._lock = threading.Lock()
         self._keys: dict[str, jwt.PyJWK] = {}
@@ -81,9 +87,21 @@ class Keys:
         return True
 
     def _take(self, published: Any) -> None:
-        keys = jwt.PyJWKSet.from_dict(published)
-        self._keys = {key.key_id: key for key in keys.keys if key.key_id is not None}
+        found = published.get("keys") if isinstance(published, dict) else None
+        if not isinstance(found, list):
+            raise ValueError("no set of keys")
+        read = (self._read(key) for key in found if isinstance(key, dict))
+        self._keys = {key.key_id: key for key in read if key is not None and key.key_id is not None}
         self._fetched_at = self._clock()
+
+    def _read(self, published: dict[str, Any]) -> jwt.PyJWK | None:
+        """A key that signs by our algorithm; None for any other, whatever it calls itself."""
+        if published.get("use", "sig") != "sig" or not isinstance(published.get("kid"), str):
+            return None
+        try:
+            return jwt.PyJWK(published, self._algorithm)
+        except (jwt.PyJWTError, ValueError, LookupError, TypeError, AttributeError):
+            return None
 
 
 class IdentityProvider:
@@ -152,7 +170,8 @@ def _provider() -> IdentityProvider | None:
         return None
     url, keys = settings.JWT_JWKS_URL, None
     if url:
-        keys = Keys(jwt.PyJWKClient(url, cache_jwk_set=False, timeout=FETCH_SECONDS).fetch_data)
+        fetch = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=FETCH_SECONDS).fetch_data
+        keys = Keys(fetch, settings.JWT_ALGORITHM)
     return IdentityProvider(
         issuer=settings.JWT_ISSUER,
         audience=settings.JWT_AUDIENCE,

@@ -50,7 +50,8 @@ def configuration(
         "django.request": "ERROR",  # a client's 4xx is the client's business
         "django.security": "CRITICAL",  # so are its Host header, its Origin, its forms
         "uvicorn.error": libraries,  # uvicorn asks this logger for the level itself
-        "downbeat.websocket": "WARNING",  # uvicorn tells of each one that comes
+        "downbeat.http": "ERROR",  # uvicorn tells of each client that speaks no HTTP
+        "downbeat.websocket": "WARNING",  # and of each socket that comes
         "celery.worker.strategy": "WARNING",
         "celery.app.trace": "WARNING",  # the run's own events say the same, durably
     }

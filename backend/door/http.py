@@ -60,7 +60,9 @@ class GraphQLView:
         except Forged as error:
             return refuse(403, Code.FORBIDDEN, str(error))
         except ProviderAway as error:
-            return refuse(503, Code.UNAVAILABLE, str(error))
+            response = refuse(503, Code.UNAVAILABLE, str(error))
+            response.headers["Retry-After"] = "10"
+            return response
         except (OperationalError, InterfaceError) as error:
             return refuse(503, Code.UNAVAILABLE, unavailable(error))
         except Exception as error:

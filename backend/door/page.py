@@ -24,7 +24,8 @@ def page(request: HttpRequest, base_url: str, *, with_graphiql: bool) -> HttpRes
     if graphiql is not None and with_graphiql:
         get_token(request)  # sets the cookie that the page's requests give back
         return _respond(graphiql, _graphiql_policy(base_url))
-    text = _LINES.render(Context({"base_url": base_url, "style": _STYLE}))
+    shown = {"base_url": base_url, "style": _STYLE, "with_graphiql": with_graphiql}
+    text = _LINES.render(Context(shown))
     return _respond(text, f"{_CLOSED}; style-src 'sha256-{_STYLE_HASH}'")
 
 

@@ -79,7 +79,11 @@ class Purse:
 
 
 class Rates:
-    """The budgets of viewers, each of whom has one, and of strangers, who share their address's."""
+    """The budgets of viewers, each of whom has one, and of strangers, who share their address's.
+
+    A run that a watch token shows has as much as an address, so that the tokens of many runs are no
+    way round the owner's own limit.
+    """
 
     def __init__(self, *, requests: int, cost: int, anonymous: int) -> None:
         self._viewers = Budget(requests), Budget(cost)
@@ -89,7 +93,8 @@ class Rates:
         """From what this asker pays."""
         if viewer is None:
             return Purse(network(address), *self._strangers)
-        return Purse(viewer.counted_as, *self._viewers)
+        budgets = self._viewers if viewer.run_id is None else self._strangers
+        return Purse(viewer.counted_as, *budgets)
 
 
 def network(address: str) -> str:

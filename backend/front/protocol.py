@@ -27,6 +27,10 @@ class BoundedHttp(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _is_deaf = False
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.logger = logging.getLogger("downbeat.http")
+
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._overtaken: deque[Any] = deque()  # requests whose answers others wait for

@@ -82,9 +82,9 @@ def test_a_name_that_is_none_is_left_out(name: Any) -> None:
     assert from_authorization(f"Bearer {signed(name=name)}").user.first_name == ""
 
 
-def hmac_by_the_public_key() -> str:
+def hmac_by_the_public_key(kid: str = "one") -> str:
     """The old confusion: a public key taken as the secret of HS256 (RFC 8725, section 2.1)."""
-    head, body = part({"alg": "HS256", "typ": "JWT", "kid": "one"}), part(claims())
+    head, body = part({"alg": "HS256", "typ": "JWT", "kid": kid}), part(claims())
     algorithm = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
     signature = algorithm.sign(f"{head}.{body}".encode(), PEM.encode())
     return f"{head}.{body}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
@@ -170,7 +170,7 @@ class Published(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         type(self).asked.append(self.path)
-        body = json.dumps({"keys": [dict(k, kid=kid) for kid, k in self.keys.items()]}).encode()
+        body = json.dumps({"keys": [{"kid": kid, **k} for kid, k in self.keys.items()]}).encode()
         self.send_response(500 if self.is_away else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -259,7 +259,7 @@ def test_a_slow_provider_holds_one_thread_alone() -> None:
         assert answer.wait(10)
         return {"keys": [as_jwk(KEY) | {"kid": "one"}]}
 
-    keys = Keys(fetch, lambda: clock[0])
+    keys = Keys(fetch, "RS256", lambda: clock[0])
     answer.set()
     assert keys.get("one")
     answer.clear()
@@ -285,7 +285,7 @@ def test_the_first_keys_are_waited_for() -> None:
         assert answer.wait(10)
         return {"keys": [as_jwk(KEY) | {"kid": "one"}]}
 
-    keys = Keys(fetch)
+    keys = Keys(fetch, "RS256")
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(keys.get, "one")
         assert asked.wait(10)
@@ -299,7 +299,36 @@ def provided(clock: list[float]) -> IdentityProvider:
 
     url = str(settings.JWT_JWKS_URL)
     fetch = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=3).fetch_data
-    keys = Keys(fetch, lambda: clock[0])
+    keys = Keys(fetch, "RS256", lambda: clock[0])
     return IdentityProvider(
         issuer=ISSUER, audience=AUDIENCE, algorithm="RS256", key=None, keys=keys
     )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"alg": "none"}, {"alg": "HS256"}, {"use": "enc"}, {"kty": "oct"}, {"kty": "oct", "k": "YQ"},
+        {"kty": 1}, {"n": 1}, {"n": "!!"}, {"kid": 1}, {"kid": None}, {"crv": "P-256", "kty": "EC"},
+    ],
+)  # fmt: skip
+def test_a_strange_key_beside_ours_changes_nothing(
+    published: type[Published], more: dict[str, Any]
+) -> None:
+    published.keys["strange"] = {**as_jwk(OTHER_KEY), **more}
+    assert from_authorization(f"Bearer {signed()}")
+    with pytest.raises(BadCredential):
+        from_authorization(f"Bearer {hmac_by_the_public_key(kid='strange')}")
+
+
+@pytest.mark.parametrize("answer", [None, [], {}, {"keys": None}, {"keys": {}}, {"keys": 1}, "x"])
+def test_what_is_no_set_of_keys_is_a_provider_that_is_away(answer: Any) -> None:
+    keys = Keys(lambda: answer, "RS256")
+    with pytest.raises(ProviderAway):
+        keys.get("one")
+
+
+def test_a_key_for_another_purpose_signs_nothing(published: type[Published]) -> None:
+    published.keys["enc"] = {**as_jwk(OTHER_KEY), "use": "enc"}
+    with pytest.raises(BadCredential, match="publish"):
+        from_authorization(f"Bearer {signed(OTHER_KEY, kid='enc')}")

@@ -172,3 +172,4 @@ def test_an_identity_provider_that_is_away_is_503(
     monkeypatch.setattr(credentials, "from_authorization", fail)
     response = post("{ hello }", authorization="Bearer a.b.c")
     assert (response.status_code, codes(response)) == (503, ["UNAVAILABLE"])
+    assert response.headers["Retry-After"] == "10"

@@ -138,3 +138,11 @@ def test_assets_are_kept_for_ever_by_who_got_them(
     assert "immutable" in asset.headers["cache-control"]
     foreign = client.head("/static/admin/css/base.css")
     assert "immutable" not in foreign.headers["cache-control"]
+
+
+def test_where_introspection_is_off_it_says_for_whom_graphiql_is(client: Client) -> None:
+    response = client.get("/closed", headers={"accept": BROWSER})
+    text = response.content.decode()
+    assert 'href="/admin/login/?next=/graphql"' in text
+    assert "/schema.graphql" not in text
+    assert "make web" not in text

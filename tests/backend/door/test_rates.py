@@ -108,7 +108,7 @@ def test_threads_spend_no_more_than_there_is(make: Callable[..., Budget]) -> Non
 
 
 def test_one_run_watched_is_counted_for_itself() -> None:
-    rates, user = Rates(requests=1, cost=0, anonymous=0), uuid4()
+    rates, user = Rates(requests=1, cost=0, anonymous=1), uuid4()
     for viewer in (
         Viewer(user, frozenset()),
         Viewer(user, frozenset(), run_id=uuid4()),
