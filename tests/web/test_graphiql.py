@@ -14,6 +14,7 @@ from tests.web.conftest import ROOT, make
 from tests.web.test_tabs import LATER
 
 pytestmark = pytest.mark.xdist_group("browser")
+PASSWORD = "a-password-for-one-test"
 UNAUTHORIZED = "Failed to load resource: the server responded with a status of 401 (Unauthorized)"
 
 
@@ -69,7 +70,7 @@ def test_who_is_not_signed_in_is_told_how(tour: dict[str, Any]) -> None:
 
 
 def test_a_wrong_token_is_said_in_words(tour: dict[str, Any]) -> None:
-    assert "This token is unknown, or was revoked." in tour["bar"]["wrong"]
+    assert "This token is unknown, has expired, or was revoked." in tour["bar"]["wrong"]
 
 
 def test_a_token_signs_in_and_is_forgotten_on_demand(tour: dict[str, Any]) -> None:
@@ -116,8 +117,16 @@ def test_a_run_is_watched_until_it_is_final(
 
 
 @pytest.mark.usefixtures("_built")
-def test_without_introspection_it_says_so_and_still_runs(chromium: str, tmp_path: Path) -> None:
-    with running(Stack("embedded"), INTROSPECTION="false") as service:
+def test_without_introspection_it_is_for_staff(
+    chromium: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAFF_PASSWORD", PASSWORD)
+    env = {"INTROSPECTION": "false", "DJANGO_SUPERUSER_PASSWORD": PASSWORD}
+    with running(Stack("embedded"), **env) as service:
+        service.manage(
+            *("createsuperuser", "--noinput", "--username", "root", "--email", "a@b.example")
+        )
         seen = play("closed", chromium, service, tmp_path)
-    assert "No docs and no completion: Introspection is off" in seen["bar"]["signedOut"]
+    assert "GraphiQL and the schema are for staff here" in seen["lines"]
+    assert "No docs and no completion: Introspection is off" in seen["bar"]["closed"]
     assert seen["answers"]["Start"]["data"]["countWords"]["errors"] == []

@@ -1,6 +1,6 @@
 // Uses GraphiQL as a person does, in a headless Chromium that reaches no host but the service's.
 //
-//   node browser/graphiql.mjs SCENE CHROMIUM URL TOKEN FOLDER
+//   STAFF_PASSWORD=... node browser/graphiql.mjs SCENE CHROMIUM URL TOKEN FOLDER
 //
 // Prints what it saw as JSON, and puts screenshots into FOLDER; the judging is pytest's.
 import { chromium } from "playwright-core";
@@ -33,7 +33,7 @@ const browser = await chromium.launch({
 
 let step = "";
 
-async function open(colorScheme, viewport) {
+async function open(colorScheme, viewport, enter = async () => {}) {
   const context = await browser.newContext({ colorScheme, viewport });
   await context.route("**", (route) => {
     const address = route.request().url();
@@ -52,6 +52,7 @@ async function open(colorScheme, viewport) {
   page.on("pageerror", (error) => seen.faults.push({ step, text: String(error) }));
   page.on("websocket", (socket) => seen.sockets.push(socket.url()));
   await page.goto(url);
+  await enter(page);
   await page // until the editor has coloured its words, not only the braces
     .locator(".graphiql-query-editor [class^=mtk]:not(.mtk1, [class*=bracket])")
     .first()
@@ -199,13 +200,24 @@ const SCENES = {
     await shoot(page, "watch");
   },
 
-  /** Uses a service that does not show its schema. */
+  /** Uses a service that shows its schema to staff alone, and whose page leads them in. */
   async closed() {
-    const page = await open("dark", DESKTOP);
-    await page.getByRole("status").getByText("No docs and no completion").waitFor();
-    seen.bar.signedOut = await bar(page);
-    await signIn(page, token);
+    const page = await open("dark", DESKTOP, async (lines) => {
+      seen.lines = await lines.locator("main").textContent();
+      await lines.getByRole("link", { name: "sign in" }).click();
+      await lines.getByLabel("Username").fill("root");
+      await lines.getByLabel("Password").fill(process.env.STAFF_PASSWORD);
+      await lines.getByRole("button", { name: "Log in" }).click();
+    });
     await page.getByText("Signed in as").waitFor();
+    await page.getByRole("button", { name: "Show Documentation Explorer" }).click();
+    await page.getByText("Root Types").waitFor();
+    await shoot(page, "staff");
+    await signIn(page, token); // of somebody who is no staff
+    await page.getByText("ada").waitFor();
+    await page.reload();
+    await page.getByRole("status").getByText("No docs and no completion").waitFor();
+    seen.bar.closed = await bar(page);
     seen.answers.Start = JSON.parse((await play(page, "Start")).at(-1));
     await shoot(page, "closed");
   },
