@@ -4,6 +4,7 @@ What is checked: https://www.rfc-editor.org/rfc/rfc8725. The algorithm is the on
 never the token's own word.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -18,6 +19,8 @@ from django.conf import settings
 from accounts.external import external_user
 from accounts.models import User
 from accounts.viewer import BadCredential, Credential, Kind, Viewer
+
+logger = logging.getLogger("downbeat.accounts")
 
 LEEWAY_SECONDS = 30  # between the clocks of two machines
 FETCH_SECONDS = 3
@@ -79,8 +82,8 @@ class Keys:
             if self._clock() - self._tried_at >= PAUSE_SECONDS:
                 self._tried_at = self._clock()
                 self._take(self._fetch())
-        except (jwt.PyJWTError, OSError, ValueError):
-            pass  # `get` says what follows from that
+        except (jwt.PyJWTError, OSError, ValueError) as error:  # `get` says what follows from that
+            logger.warning("JWT_JWKS_URL: no keys could be fetched (%s).", type(error).__name__)
         finally:
             self._was_tried = True
             self._lock.release()

@@ -232,7 +232,9 @@ def test_a_key_that_is_published_no_longer_ends(published: type[Published]) -> N
         provider.claims(signed())
 
 
-def test_a_provider_that_is_away_is_not_the_clients_fault(published: type[Published]) -> None:
+def test_a_provider_that_is_away_is_not_the_clients_fault(
+    published: type[Published], caplog: pytest.LogCaptureFixture
+) -> None:
     published.is_away = True
     clock = [1_000.0]
     provider = provided(clock)
@@ -240,6 +242,9 @@ def test_a_provider_that_is_away_is_not_the_clients_fault(published: type[Publis
         with pytest.raises(ProviderAway):
             provider.claims(signed())
     assert len(published.asked) == 1  # not a wait for each request
+    assert [record.getMessage() for record in caplog.records] == [
+        "JWT_JWKS_URL: no keys could be fetched (PyJWKClientConnectionError)."
+    ]
     published.is_away = False
     clock[0] += identity_provider.PAUSE_SECONDS
     assert provider.claims(signed())

@@ -21,7 +21,7 @@ CANARY = "canary"
 
 Lines = list[dict[str, Any]]
 log = logging.getLogger("downbeat.test")
-others = logging.getLogger("another.library")
+others = logging.getLogger("another.package")
 
 
 def raised(error: Exception, over: Exception | None = None) -> Exception:
