@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 from accounts.identity_provider import ProviderAway
 from accounts.viewer import BadCredential, Viewer
 from backend import trace
-from backend.door.encoding import encode, to_bytes
+from backend.door.encoding import encode, to_text
 from backend.door.errors import RequestRefused, error_response, mask, unavailable
 from backend.door.execute import Door
 from backend.door.rates import network
@@ -365,7 +365,7 @@ class Socket:
     async def _write(self, text: str) -> None:
         try:
             async with asyncio.timeout(WRITE_SECONDS):
-                await self._send({"type": "websocket.send", "text": to_bytes(text).decode()})
+                await self._send({"type": "websocket.send", "text": to_text(text)})
         except TimeoutError:
             hang_up(self._scope)
             self._finish(None)
