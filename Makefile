@@ -6,6 +6,9 @@ MANAGE = $(BIN)/python manage.py
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
 RESOLVE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet
 TESTS ?=
+STACK ?= embedded
+SECONDS ?= 900
+SEED ?=
 NPM = npm --prefix web --loglevel error
 NODE_READY = command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split("."); \
   process.exit(Number(a == 20 ? b < 19 : a == 22 ? b < 12 : a < 23))' 2>/dev/null
@@ -14,8 +17,8 @@ WEB_SOURCES = web/graphiql.html web/vite.config.ts web/tsconfig.json $(wildcard 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up demo web node test hostile fuzz clients clients-installed check lint types contracts migrations \
-  sdl audit format schema settings pins clean
+.PHONY: help up demo web node test faults soak bench hostile fuzz clients clients-installed check lint types contracts \
+  migrations sdl audit format schema settings guards pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +35,15 @@ web: web/dist/.built ## build GraphiQL, the page at /graphql; a running service 
 
 test: .venv/.dev ## run the tests; TESTS=path/to/test_file.py runs some
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup $(TESTS)
+
+faults: .venv/.dev ## do every fault to each stack at the published times, and write docs/faults.md
+	@$(BIN)/python -m pytest --no-header --numprocesses 3 --dist loadgroup tests/faults --faults-scale 1 --faults-page
+
+soak: .venv/.dev ## kill parts under load, STACK=embedded SECONDS=900 SEED=1, and judge what is left
+	@$(BIN)/python -m bench.soak --stack $(STACK) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+bench: .venv/.bench ## measure Downbeat beside other stacks, and write docs/performance.md
+	@$(BIN)/python -m bench
 
 hostile: .venv/.dev ## send every hostile request, print the table, and write docs/hostile.md
 	@$(BIN)/python -m pytest --no-header --quiet tests/hostile --hostile-page
@@ -75,6 +87,9 @@ schema: .venv/.run ## write schema.graphql
 	$(MANAGE) schema > schema.graphql.new
 	@mv schema.graphql.new schema.graphql
 
+guards: .venv/.dev ## write docs/guards.md
+	$(BIN)/python -m tests.model.page
+
 settings: .venv/.run ## write README's table of settings and .env.example
 	$(BIN)/python -m backend.reference
 
@@ -82,6 +97,7 @@ pins: .venv/.dev ## resolve requirements*.in into requirements*.txt again
 	$(RESOLVE) requirements.in --output-file requirements.txt
 	$(RESOLVE) requirements-dev.in --output-file requirements-dev.txt
 	$(RESOLVE) tests/clients/requirements.in --output-file tests/clients/requirements.txt
+	$(RESOLVE) bench/requirements.in --output-file bench/requirements.txt
 
 clean: ## remove .venv, GraphiQL, what clients need, and all caches; .downbeat, the state, stays
 	rm -rf web/node_modules web/dist
@@ -119,6 +135,12 @@ web/dist/.built: web/node_modules/.installed $(WEB_SOURCES) | node
 .venv/.dev: requirements-dev.txt | .venv/bin/python
 	@echo "Installing what tests and checks need ..."
 	@$(PIP) --requirement requirements-dev.txt
+	@touch $@
+
+.venv/.bench: bench/requirements.txt bench/yardsticks/javascript/package-lock.json .venv/.dev | node
+	@echo "Installing what Downbeat is measured against ..."
+	@$(PIP) --requirement bench/requirements.txt
+	@cd bench/yardsticks/javascript && npm ci --silent
 	@touch $@
 
 .venv/.demo: requirements-demo.txt .venv/.run

@@ -10,12 +10,14 @@ from django.db import connections
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
 _django = get_wsgi_application()  # sets Django up, which the imports below need
 
+from backend import recent_check  # noqa: E402
 from backend.front.app import Front  # noqa: E402
 from backend.front.guards import GUARDS, https_only  # noqa: E402
 from backend.front.pool import Pool  # noqa: E402
 from backend.live.app import Live  # noqa: E402
 from backend.urls import door  # noqa: E402 - a wrong declaration stops the start here
 
+recent_check.watch()
 _pool = Pool(settings.WEB_THREADS, settings.WEB_QUEUE, at_exit=connections.close_all)
 
 application = Front(

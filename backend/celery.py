@@ -6,8 +6,9 @@ from typing import Any
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
 
 from celery import Celery, signals
+from celery.app.amqp import AMQP
 from django.conf import settings
-from kombu import Queue
+from kombu import Connection, Queue
 
 from tasks.broker import declared_queues, queue_names
 from tasks.options import DEFAULT_QUEUE
@@ -21,7 +22,9 @@ _REDIS = {
     "global_keyprefix": "downbeat:",
     "queue_order_strategy": "priority",  # in the order in which a worker names its queues
 }
-_AMQP = {"confirm_publish": True, "read_timeout": 10, "write_timeout": 10}
+# Between two tries of a worker to reach a broker that is away.
+_PAUSE = {"interval_start": 2, "interval_step": 0, "interval_max": 2}
+_AMQP = {"read_timeout": 10, "write_timeout": 10}
 
 
 def _configuration() -> dict[str, Any]:
@@ -33,6 +36,8 @@ def _configuration() -> dict[str, Any]:
         "broker_pool_acquire_timeout": 1,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # RabbitMQ gives the knocks of a worker that is silent for two of these to another one.
+        "broker_heartbeat": max(1, round(settings.HEARTBEAT_SECONDS)),
         # No exchange is named: knocks go through the default one, which routes by queue name and
         # has no binding to lose.
         "task_queues": [_queue(name, is_amqp) for name in queue_names(declared_queues())],
@@ -60,7 +65,18 @@ def _queue(name: str, is_amqp: bool) -> Queue:
     return Queue(name, routing_key=name, queue_arguments=arguments)
 
 
-app = Celery("downbeat", set_as_current=True)
+class _Returning(Connection):
+    """Celery would wait longer after each refusal, up to 30 s: runs would wait for as long."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Any:
+        return super().ensure_connection(*args, **{**_PAUSE, **options})
+
+
+class _Amqp(AMQP):
+    Connection = _Returning
+
+
+app = Celery("downbeat", amqp=_Amqp, set_as_current=True)
 app.config_from_object(_configuration())
 
 

@@ -164,7 +164,7 @@ class Config(BaseSettings):
         description="What whoever comes by such a JWT may do.",
     )
     request_size: int = Field(
-        262_144, ge=1_024, description="Bytes of a GraphQL request's body, at most."
+        4_194_304, ge=1_024, description="Bytes of a GraphQL request's body, at most."
     )
     upload_size: int = Field(2**30, ge=0, description="Bytes of a file, at most.")
     upload_seconds: int = Field(

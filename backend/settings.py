@@ -46,6 +46,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "backend.short_way.ShortWayMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "backend.pages.PagePolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -91,7 +92,9 @@ def _database() -> dict[str, Any]:
             "keepalives_idle": 30,
             "keepalives_interval": 5,
             "keepalives_count": 3,
-            "options": "-c lock_timeout=3s -c statement_timeout=30s",
+            # The last: a process that froze in a transaction keeps its run from nobody for ever.
+            "options": "-c lock_timeout=3s -c statement_timeout=30s"
+            " -c idle_in_transaction_session_timeout=5min",
         }
     else:
         database["OPTIONS"] = {

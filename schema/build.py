@@ -22,6 +22,8 @@ def schema() -> graphene.Schema:
     for name, url in SPECIFIED_BY.items():
         if name in types:
             types[name].specified_by_url = url
+    if "TaskInput" in types:
+        types["TaskInput"].is_one_of = True  # graphene does not know of it
     mistakes = validate_schema(built.graphql_schema)
     if mistakes:
         raise DeclarationError(_explain(mistakes))

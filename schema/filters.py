@@ -12,7 +12,7 @@ from schema.errors import bad_user_input
 from schema.scalars import DateTime
 from tasks import models
 from tasks.exceptions import Problem, Refused
-from tasks.status import FINAL, Status
+from tasks.status import FINAL, OPEN, Status
 from tasks.submission import TAGS
 from tasks.text import is_text
 from tasks.watch import Scope
@@ -63,8 +63,8 @@ def filtered(rows: QuerySet[models.Run], wanted: Any) -> QuerySet[models.Run]:
     if (statuses := wanted.get("statuses")) is not None:
         rows = rows.filter(models.shown_as({Status(status) for status in statuses}))
     if (is_final := wanted.get("is_final")) is not None:
-        final = [status.value for status in FINAL]
-        rows = rows.filter(status__in=final) if is_final else rows.exclude(status__in=final)
+        statuses = FINAL if is_final else OPEN
+        rows = rows.filter(status__in=sorted(status.value for status in statuses))
     if (start := wanted.get("created_from")) is not None:
         rows = rows.filter(created_at__gte=start)
     if (end := wanted.get("created_before")) is not None:

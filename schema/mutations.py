@@ -1,4 +1,4 @@
-"""What can be done, put together: uploads, starts, and the steering of runs."""
+"""What can be done, put together: uploads, starts one by one and many at once, and steering."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -6,11 +6,12 @@ from typing import Any
 
 import graphene
 
-from schema import credentials, deletions, starts, steering, uploads
+from schema import bulk, credentials, deletions, starts, steering, uploads
 from schema.run import show
 
 _FIELDS = {
     **uploads.FIELDS,
+    **bulk.FIELDS,
     **steering.FIELDS,
     **deletions.FIELDS,
     **credentials.FIELDS,

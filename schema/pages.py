@@ -3,16 +3,18 @@
 import base64
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 import graphene
-from django.db.models import Model, Q, QuerySet
+from django.db.models import F, Model, Q, QuerySet
+from django.db.models.expressions import OrderBy
 
 from schema.errors import bad_user_input
 from schema.limits import DEFAULT_PAGE, PAGE_SIZE
+from tasks.newest import newest_first, oldest_first
 
 M = TypeVar("M", bound=Model)
 
@@ -43,6 +45,7 @@ class Order:
     column: str
     read: Callable[[str], Any]  # ValueError for what is no such value
     is_descending: bool = False
+    is_of_owner: bool = False  # of one owner's rows, by an index that begins with him
 
     def follows(self, value: Any, *, or_is: bool = False) -> Q:
         """What comes after the row of this value."""
@@ -57,6 +60,7 @@ class Order:
 
 
 RUNS = Order("runs", "id", UUID, is_descending=True)  # the newest first
+OWN_RUNS = replace(RUNS, is_of_owner=True)
 FILES = Order("files", "id", UUID)
 
 
@@ -99,10 +103,12 @@ class Cut:
         return where
 
     @property
-    def ordering(self) -> str:
+    def ordering(self) -> OrderBy:
         """The order in which the rows are read: from the end at which the page lies."""
-        is_down = self.order.is_descending != self.is_backward
-        return ("-" if is_down else "") + self.order.column
+        is_down, column = self.order.is_descending != self.is_backward, self.order.column
+        if self.order.is_of_owner:
+            return newest_first(column) if is_down else oldest_first(column)
+        return F(column).desc() if is_down else F(column).asc()
 
 
 class Source(Protocol[M]):

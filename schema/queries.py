@@ -18,14 +18,16 @@ from schema.errors import bad_user_input
 from schema.filters import RunFilter, filtered
 from schema.ids import from_global_id, key_of, to_number, to_uuid
 from schema.limits import PAGE_SIZE
-from schema.pages import RUNS, Cut, Page, Rows, arguments
+from schema.pages import OWN_RUNS, RUNS, Cut, Page, Rows, Source, arguments
 from schema.run import Run, RunConnection, show
+from schema.run_pages import AllRuns
 from schema.scalars import BigInt
 from schema.selection import selects_stored
 from schema.waiting import read_wait, wait_argument
-from tasks import models
+from tasks import models, reading
 from tasks.exceptions import Refused
 from tasks.registry import REGISTRY
+from tasks.rows import LIGHT, WHOLE
 from tasks.text import is_text
 
 M = TypeVar("M", models.Attempt, models.Event)
@@ -132,19 +134,16 @@ class Query(graphene.ObjectType):
     ) -> models.Run | None:
         viewer, key = info.context.signed_in, key_of(id, "Run")
         seconds = read_wait(wait_seconds)
-        rows = _light(models.Run.objects.visible_to(viewer), info, ())
-        run = None if key is None else rows.filter(pk=key).first()
+        run = None if key is None else reading.find(viewer, key, _columns(info, ()))
         show(info, [] if run is None else [run])
         if run is not None:
             info.context.waits.until(run, after_revision, seconds)
         return run
 
     def resolve_runs(self, info: Any, filter: Any = None, **page: Any) -> Page[models.Run]:
-        try:
-            rows = filtered(models.Run.objects.visible_to(info.context.signed_in), filter or {})
-        except Refused as refused:
-            raise bad_user_input(str(refused)) from None
-        found = Page(Rows(_light(rows, info, *_NODES)), Cut.of(RUNS, **page))
+        viewer, columns = info.context.signed_in, _columns(info, *_NODES)
+        order = OWN_RUNS if reading.sees_own(viewer) else RUNS
+        found = Page(_source(viewer, columns, filter), Cut.of(order, **page))
         show(info, found.nodes)
         return found
 
@@ -218,8 +217,15 @@ def _numbered(info: Any, rows: QuerySet[M], text: str) -> M | None:
     return None
 
 
-def _light(rows: QuerySet[models.Run], info: Any, *paths: tuple[str, ...]) -> QuerySet[models.Run]:
+def _source(viewer: Viewer, columns: tuple[str, ...], filter: Any) -> Source[models.Run]:
+    if not filter:
+        return AllRuns(viewer, columns)
+    try:
+        return Rows(filtered(models.Run.objects.visible_to(viewer), filter).only(*columns))
+    except Refused as refused:
+        raise bad_user_input(str(refused)) from None
+
+
+def _columns(info: Any, *paths: tuple[str, ...]) -> tuple[str, ...]:
     """Without inputs and results, which may be large, unless they are selected below a run."""
-    if any(selects_stored(info, *path) for path in paths):
-        return rows
-    return rows.defer("input", "result")
+    return WHOLE if any(selects_stored(info, *path) for path in paths) else LIGHT

@@ -197,7 +197,7 @@ def _is_permitted(run: models.Run, task: registry.Task, info: Any) -> bool:
 
 def _whole(run: models.Run, info: Any) -> models.Run:
     """The row with its input and result, which are loaded for all runs shown at once."""
-    if not run.get_deferred_fields():
+    if run.is_whole:
         return run
 
     def load(run_ids: Collection[UUID]) -> dict[UUID, models.Run]:
@@ -230,7 +230,7 @@ def file_ids(runs: Iterable[models.Run]) -> Iterable[UUID]:
 def show(info: Any, runs: Sequence[models.Run]) -> None:
     """Announce the runs that a root field answers with, and the files that they name."""
     info.context.will_show(runs)
-    info.context.will_need_files(file_ids(run for run in runs if not run.get_deferred_fields()))
+    info.context.will_need_files(file_ids(run for run in runs if run.is_whole))
 
 
 class RunEdge(graphene.ObjectType):

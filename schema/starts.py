@@ -37,7 +37,7 @@ def _start(task: Task) -> Callable[..., dict[str, Any]]:
     def resolve(
         root: Any, info: Any, input: Any = None, options: Any = None, wait_seconds: Any = None
     ) -> dict[str, Any]:
-        data = _with_file_keys(task, input or {})
+        data = with_file_keys(task, input or {})
 
         def ask(viewer: Viewer) -> submission.Submitted:
             return submission.submit(viewer, task, data, read_options(options))
@@ -62,7 +62,7 @@ def started(
     return {"run": done.run, "replayed": done.replayed, "errors": []}
 
 
-def _with_file_keys(task: Task, data: dict[str, Any]) -> dict[str, Any]:
+def with_file_keys(task: Task, data: dict[str, Any]) -> dict[str, Any]:
     """The input with each file's global id replaced by its key ("" for what is no file's id)."""
     for (*parents, last), global_id in list(leaves(data, task.input, "File")):
         place: Any = data

@@ -10,9 +10,11 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import repeat
 from typing import Self
 from uuid import UUID
 
@@ -23,6 +25,9 @@ from django.db.models.functions import Now
 from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError as BrokerError
 
+from tasks import failpoints
+from tasks.confirms import confirmed
+from tasks.failpoints import Point
 from tasks.models import Run
 from tasks.options import DEFAULT_QUEUE
 from tasks.registry import REGISTRY
@@ -31,6 +36,7 @@ from tasks.status import Priority, Status
 log = logging.getLogger("downbeat.broker")
 
 CAPACITY = 10_000
+BATCH = 100  # knocks published together
 AWAY_SECONDS = 1.0
 
 
@@ -77,17 +83,32 @@ def app() -> Celery:
     return found
 
 
-def publish(knock: Knock) -> None:
-    """Knock now; raises BrokerError when the broker does not take it."""
-    run_id = str(knock.run_id)
-    app().send_task(
-        knock.task,
-        args=(run_id,),
-        queue=knock.queue,
-        task_id=run_id,
-        retry=False,
-        ignore_result=True,
-    )
+def publish(knocks: Sequence[Knock]) -> None:
+    """Knock for all of these now, in one round trip of Redis or one wait for RabbitMQ's confirms.
+
+    Raises what the transport raises, or BrokerError, when the broker does not take them all: some
+    it may have taken.
+    """
+    celery, declared = app(), set[str]()
+    with (
+        celery.producer_or_acquire() as producer,
+        confirmed(producer.channel, len(knocks)),
+        producer.batch(),
+    ):
+        for knock in knocks:
+            run_id, name = str(knock.run_id), knock.queue
+            celery.send_task(
+                knock.task,
+                args=(run_id,),
+                argsrepr=f"('{run_id}',)",
+                queue=name,
+                task_id=run_id,
+                retry=False,
+                ignore_result=True,
+                producer=producer,
+                declare=[] if name in declared else None,  # the queue is bound anew each time
+            )
+            declared.add(name)
 
 
 def ping(seconds: int = 2) -> None:
@@ -115,9 +136,10 @@ class Knocker:
         self._away_until = 0.0
         self.dropped = 0
 
-    def has_room(self) -> bool:
-        """Whether a knock given now has good hope to be published."""
-        return not self._knocks.full() and time.monotonic() >= self._away_until
+    def has_room(self, count: int = 1) -> bool:
+        """Whether so many knocks given now have good hope to be published."""
+        has_room = self._knocks.qsize() + count <= self._knocks.maxsize
+        return has_room and time.monotonic() >= self._away_until
 
     def knock(self, knock: Knock) -> None:
         """Publish soon; never waits, and drops the knock when the queue is full."""
@@ -138,37 +160,37 @@ class Knocker:
 
     def close(self) -> None:
         """At the end of the process: leave to the conductor what was not published."""
-        if unpublished := self._unpublished():
+        if unpublished := list(self._waiting()):
             self._leave(unpublished)
 
     def _work(self) -> None:
         while True:
-            knock = self._knocks.get()
+            knocks = [self._knocks.get(), *self._waiting(BATCH - 1)]
             try:
-                publish(knock)
+                failpoints.hit(Point.KNOCK_TAKEN)
+                publish(knocks)
+                failpoints.hit(Point.KNOCK_PUBLISHED)
             except Exception as error:
-                # Whatever went wrong, the run's row stands and the conductor rings again.
-                self._give_up(knock.run_id, error)
+                # Whatever went wrong, the runs' rows stand and the conductor rings again.
+                self._give_up(knocks, error)
 
-    def _give_up(self, run_id: UUID, error: Exception) -> None:
-        """The broker is away: hand this knock and all that wait to the conductor."""
+    def _give_up(self, knocks: list[Knock], error: Exception) -> None:
+        """The broker is away: hand these knocks and all that wait to the conductor."""
         self._away_until = time.monotonic() + AWAY_SECONDS
-        unpublished = [run_id, *self._unpublished()]
+        unpublished = [*knocks, *self._waiting()]
         log.warning("%d knocks left to the conductor: %s", len(unpublished), error)
         self._leave(unpublished)
 
-    def _unpublished(self) -> list[UUID]:
-        waiting: list[UUID] = []
-        while True:
-            try:
-                waiting.append(self._knocks.get_nowait().run_id)
-            except queue.Empty:
-                return waiting
+    def _waiting(self, most: int | None = None) -> Iterator[Knock]:
+        """Take those that wait now, at most so many."""
+        with suppress(queue.Empty):
+            for _ in repeat(None) if most is None else range(most):
+                yield self._knocks.get_nowait()
 
-    def _leave(self, unpublished: list[UUID]) -> None:
+    def _leave(self, unpublished: list[Knock]) -> None:
         self.dropped += len(unpublished)
         try:
-            make_due(unpublished)
+            make_due(knock.run_id for knock in unpublished)
         except Exception:
             log.warning("The database is away too; they are rung later.", exc_info=True)
         finally:

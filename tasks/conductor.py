@@ -45,7 +45,6 @@ class Conductor:
                 self.tick()
             except (db.OperationalError, db.InterfaceError) as error:
                 log.warning("The database does not answer: %s", error)
-                self._storm = Storm()
                 db.connection.close()
             except Exception:  # whatever it is, runs elsewhere wait for the next tick
                 log.exception("A tick failed.")

@@ -151,9 +151,16 @@ class FileWriter(io.BufferedRandom):
 
 
 class Backing(Protocol):
-    """What stands behind a Context. `progress` is read by whoever wants to know the latest."""
+    """What stands behind a Context. `progress` is read by whoever wants to know the latest.
+
+    `is_due` says that somebody does, or that `check` would raise.
+    """
 
     progress: Progress | None
+    is_due: bool
+
+    def report(self, progress: Progress) -> None:
+        """Keep it as the latest."""
 
     def check(self) -> None:
         """Raise Stopped (Fenced, Canceled, Released) when this attempt must stop."""
@@ -183,10 +190,14 @@ class InMemory:
     def __init__(self) -> None:
         self.progress: Progress | None = None
         self.lines: list[LogLine] = []
+        self.is_due = True
         self._effects: dict[str, Any] = {}
 
     def check(self) -> None:
         """Nothing can take a run away that nobody holds."""
+
+    def report(self, progress: Progress) -> None:
+        self.progress = progress
 
     def log(self, line: LogLine) -> None:
         self.lines.append(line)
@@ -253,18 +264,29 @@ class Context:
         if not 0 <= done <= INT_MAX or (total is not None and not 0 <= total <= INT_MAX):
             raise ValueError("Progress counts from 0 to 2147483647: use a larger unit.")
         self._backing.check()
-        self._backing.progress = Progress(done, total, message and cleaned(message[:200]))
+        self._backing.report(Progress(done, total, message and cleaned(message[:200])))
 
     def track(
         self, items: Iterable[T], message: str | None = None, total: int | None = None
     ) -> Iterator[T]:
-        """Yield the items, reporting each as progress when the loop comes back for the next."""
+        """Yield the items, reporting each as progress when the loop comes back for the next.
+
+        What nobody would see is left out, so a tight loop costs little more than without it.
+        """
         if total is None and isinstance(items, Sized):
             total = len(items)
         self.progress(0, total, message)
-        for done, item in enumerate(items, 1):
-            yield item
-            self.progress(done, total, message)
+        backing, done, first = self._backing, 0, self._backing.progress
+        try:
+            for item in items:
+                yield item
+                done += 1
+                if backing.is_due:
+                    self.progress(done, total, message)
+        finally:
+            last = backing.progress  # the function may have reported something of its own
+            if first is not None and last is not None and last[1:] == first[1:]:
+                backing.report(last._replace(done=max(last.done, min(done, INT_MAX))))
 
     def check(self) -> None:
         """Raise Stopped when this attempt must stop: canceled, fenced, or its worker shuts down.

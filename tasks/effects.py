@@ -7,8 +7,9 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from tasks import changes, sql, statements
+from tasks import changes, failpoints, sql, statements
 from tasks.exceptions import Failure, Fenced
+from tasks.failpoints import Point
 from tasks.models import Effect
 from tasks.runs import Hold
 
@@ -63,8 +64,11 @@ def once(hold: Hold, key: str, act: Callable[[], T]) -> T | Any:
         if row.done_at is not None:
             return row.value
         value = act()
+        failpoints.hit(Point.ONCE_ACTED)
         Effect.objects.filter(run_id=hold.run_id, key=key).update(done_at=Now(), value=value)
         held = sql.perform(statements.STILL_HELD, lease=settings.LEASE_SECONDS, **hold.as_params())
         if not held:
             raise Fenced("This attempt no longer holds the run: the effect was undone.")
+        failpoints.hit(Point.ONCE_UNCOMMITTED)
+    failpoints.hit(Point.ONCE_COMMITTED)
     return value

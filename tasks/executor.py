@@ -17,10 +17,11 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 from structlog.contextvars import bound_contextvars
 
-from tasks import broker, context, files, runs, traces
+from tasks import broker, context, failpoints, files, runs, traces
 from tasks.board import BOARD
 from tasks.context import Context, Progress
 from tasks.exceptions import Canceled, Failure, Fenced, Released, Retry, TimeLimit
+from tasks.failpoints import Point
 from tasks.live import DATABASE_AWAY, RELEASED, LiveRun, until_answered
 from tasks.models import Run
 from tasks.registry import Task
@@ -53,6 +54,7 @@ def _perform(
     if BOARD.is_releasing:
         broker.make_due([run_id])  # for another worker
         return None
+    failpoints.hit(Point.CLAIM_BEFORE)
     run = _claim(run_id, Claimant(task.name, worker, task.options.max_running))
     if run is None:
         log.info("%s: nothing to do for this knock", run_id)

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connections
 
-from tasks.status import FINAL, MOVES
+from tasks.status import MOVES
 
 _TABLE = "tasks_run"
 
@@ -26,14 +26,13 @@ def install(using: str, **_: Any) -> None:
 
 
 def _broken(differs: str) -> str:
-    """What an UPDATE may not do, as a condition on OLD and NEW."""
+    """What an UPDATE may not do, as a condition on OLD and NEW; a final status has no moves."""
     moves = " OR ".join(
         f"(OLD.status = '{old}' AND NEW.status IN ({_words({old, *news})}))"
         for old, news in MOVES.items()
         if news
     )
-    return f"""OLD.status IN ({_words(FINAL)})
-        OR NOT ({moves})
+    return f"""NOT ({moves})
         OR NEW.id <> OLD.id OR NEW.revision < OLD.revision
         OR (OLD.status = 'RUNNING' AND NEW.status = 'RUNNING'
             AND (NEW.token {differs} OLD.token))

@@ -15,10 +15,11 @@ from typing import Any, BinaryIO, TypeVar
 from django.conf import settings
 from django.db import InterfaceError, InternalError, OperationalError, connection
 
-from tasks import context, effects, files, runs, saving
+from tasks import context, effects, failpoints, files, runs, saving
 from tasks.board import BOARD
 from tasks.context import FileWriter, LogLine, Progress
 from tasks.exceptions import Canceled, Failure, Fenced, Released, Retry, Stopped
+from tasks.failpoints import Point
 from tasks.models import Effect
 from tasks.registry import Task
 from tasks.runs import Ending, Hold
@@ -59,6 +60,7 @@ class LiveRun:
         self._place = place
         self.hold = hold
         self.progress: Progress | None = None
+        self.is_due = True
         self._task = task
         self._end_process = end_process
         self._written: Progress | None = None
@@ -96,6 +98,10 @@ class LiveRun:
         if self._stop is not None:
             raise self._stop.reason
 
+    def report(self, progress: Progress) -> None:
+        self.progress = progress
+        self.is_due = self._stop is not None  # and with the next tick
+
     def log(self, line: LogLine) -> None:
         self._line_count += 1
         if self._line_count <= LINES:
@@ -110,13 +116,16 @@ class LiveRun:
             return done.value
         if (done := until_answered(lambda: self._begin(key))) is not None:
             return done.value
+        failpoints.hit(Point.EFFECT_BEGUN)
         try:
             value = act(f"{self.hold.run_id}:{key}")
         except (Failure, Retry):  # the author's word that nothing happened
             until_answered(lambda: effects.withdraw(self.hold, key))
             raise
+        failpoints.hit(Point.EFFECT_ACTED)
         kept = _is_json(value)
         until_answered(lambda: effects.complete(self.hold, key, value if kept else None))
+        failpoints.hit(Point.EFFECT_COMPLETED)
         if not kept:
             raise TypeError(f"The effect {key!r} was done, but what it returned is no JSON value.")
         return value
@@ -164,7 +173,7 @@ class LiveRun:
         over = None if limit is None else time.monotonic() + limit
         try:
             while not self._done.wait(TICK_SECONDS):
-                now = time.monotonic()
+                now, self.is_due = time.monotonic(), True
                 if now >= due or self._has_news():
                     pause = settings.HEARTBEAT_SECONDS if self._sign() else RETRY_SECONDS
                     due = time.monotonic() + pause
@@ -218,6 +227,7 @@ class LiveRun:
     def _must_stop(self, reason: Stopped, grace: float, ending: Ending | None) -> None:
         if self._stop is None or self._stop.ending is not None:
             self._stop = _Stop(reason, time.monotonic() + grace, ending)
+            self.is_due = True
 
     def _force(self, ending: Ending | None, why: str) -> None:
         """The function did not stop: write the ending in its place and end its process."""

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.keys import uuid7
 from accounts.viewer import RUNS_READ, Viewer
+from tasks.newest import NewestIndex
 from tasks.registry import REGISTRY, Task
 from tasks.status import Kind, Level, OnLost, Outcome, Priority, Status
 
@@ -149,15 +150,15 @@ class Run(models.Model):
                 condition=models.Q(status__in=["SCHEDULED", "QUEUED"]),
                 name="run_owner_waiting",
             ),
-            models.Index(fields=["owner", "-id"], name="run_owner"),
+            NewestIndex(fields=["owner", "-id"], name="run_of_owner"),
             models.Index(fields=["task", "-id"], name="run_task"),
             # What is in no other index by its status, and on no run's usual way to SUCCEEDED.
             models.Index(fields=["status", "-id", "task"], condition=_UNUSUAL, name="run_unusual"),
-            models.Index(fields=["owner", "task", "-id"], name="run_owner_task"),
-            models.Index(
+            NewestIndex(fields=["owner", "task", "-id"], name="run_of_owner_task"),
+            NewestIndex(
                 fields=["owner", "status", "-id"],
                 condition=~models.Q(status="SUCCEEDED"),
-                name="run_owner_status",
+                name="run_of_owner_status",
             ),
         ]
 
@@ -167,6 +168,11 @@ class Run(models.Model):
     @property
     def is_final(self) -> bool:
         return Status(self.status).is_final
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its input and result are loaded."""
+        return self.__dict__.keys() >= {"input", "result"}
 
     def is_visible_to(self, viewer: Viewer | None) -> bool:
         """The rule of `visible_to`, for a row that several watchers share."""

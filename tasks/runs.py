@@ -19,8 +19,9 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from accounts.viewer import Viewer
-from tasks import broker, changes, notifier, sql, statements
+from tasks import broker, changes, failpoints, notifier, sql, statements
 from tasks.context import LogLine, Progress
+from tasks.failpoints import Point
 from tasks.models import Attempt, Run
 from tasks.status import FINAL, Outcome, Priority, Status
 
@@ -95,6 +96,8 @@ def _claim(verb: sql.Verb, claimant: Claimant, **which: Any) -> Run | None:
             limit=claimant.limit,
             **which,
         )
+    if claimed:
+        failpoints.hit(Point.CLAIM_COMMITTED)
     return claimed[0] if claimed else None
 
 
@@ -139,9 +142,11 @@ def heartbeat(hold: Hold, progress: Progress | None) -> Run | None:
 
     The run tells whether a cancel was asked for.
     """
+    failpoints.hit(Point.HEARTBEAT_BEFORE)
     done = changes.perform(
         statements.HEARTBEAT, lease=settings.LEASE_SECONDS, **hold.as_params(), **_spread(progress)
     )
+    failpoints.hit(Point.HEARTBEAT_COMMITTED)
     return done[0] if done else None
 
 
@@ -159,6 +164,7 @@ def finish(hold: Hold, ending: Ending, progress: Progress | None = None) -> Stat
 
     A finish whose answer was lost may be repeated: the attempt's own row tells that it was ours.
     """
+    failpoints.hit(Point.FINISH_BEFORE)
     is_over = ending.status in FINAL
     with contextlib.nullcontext() if is_over else _locked(hold.run_id):
         done = changes.perform(
@@ -174,6 +180,7 @@ def finish(hold: Hold, ending: Ending, progress: Progress | None = None) -> Stat
             **hold.as_params(),
             **_spread(progress),
         )
+    failpoints.hit(Point.FINISH_COMMITTED)
     if done:
         return Status(done[0].status)
     return ending.status if _ended_by(hold, ending.outcome) else None
@@ -192,7 +199,8 @@ def _spread(progress: Progress | None) -> dict[str, Any]:
 
 def recover() -> list[Run]:
     """Take runs away from workers without a sign of life: again if that may be, else LOST."""
-    return changes.perform(
+    failpoints.hit(Point.RECOVER_BEFORE)
+    recovered = changes.perform(
         statements.RECOVER,
         lease=settings.LEASE_SECONDS,
         batch=BATCH,
@@ -200,10 +208,14 @@ def recover() -> list[Run]:
         outcome=Outcome.LOST.value,
         message="The worker gave no sign of life.",
     )
+    if recovered:
+        failpoints.hit(Point.RECOVER_COMMITTED)
+    return recovered
 
 
 def lose(hold: Hold, message: str) -> Run | None:
     """The same at once, for the run of a process that is known to be dead."""
+    failpoints.hit(Point.LOSS_BEFORE)
     with _locked(hold.run_id):
         lost = changes.perform(
             statements.LOSE,
@@ -212,6 +224,7 @@ def lose(hold: Hold, message: str) -> Run | None:
             message=message,
             **hold.as_params(),
         )
+    failpoints.hit(Point.LOSS_COMMITTED)
     return lost[0] if lost else None
 
 
@@ -231,6 +244,7 @@ def cancel(viewer: Viewer, run_ids: Iterable[UUID]) -> list[Run]:
     ids = json.dumps([run_id.hex for run_id in run_ids])
     owner_id = None if viewer.is_admin else viewer.user_id
     asked = changes.perform(statements.CANCEL, ids=ids, owner_id=owner_id)
+    failpoints.hit(Point.CANCEL_COMMITTED)
     for run in asked:
         if run.status == Status.RUNNING:
             transaction.on_commit(partial(notifier.HERALD.cancel, run.pk))
@@ -288,7 +302,10 @@ def expire() -> int:
 
 def start_due() -> int:
     """Queue the runs whose time has come; how many."""
-    return len(changes.perform(statements.START_DUE, batch=BATCH))
+    started = len(changes.perform(statements.START_DUE, batch=BATCH))
+    if started:
+        failpoints.hit(Point.DUE_COMMITTED)
+    return started
 
 
 def ring(priority: Priority) -> int:
@@ -296,10 +313,11 @@ def ring(priority: Priority) -> int:
     due = sql.perform(
         statements.RING, ring=settings.RING_SECONDS, batch=BATCH, priority=priority.value
     )
-    for position, run in enumerate(due):
+    if due:
+        failpoints.hit(Point.RING_COMMITTED)
         try:
-            broker.publish(broker.Knock.of(run))
+            broker.publish([broker.Knock.of(run) for run in due])
         except Exception:
-            broker.make_due(late.pk for late in due[position:])
+            broker.make_due(run.pk for run in due)
             raise
     return len(due)

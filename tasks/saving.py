@@ -11,8 +11,9 @@ from django.core.files.storage import default_storage
 from django.db import connection
 
 from accounts.keys import uuid7
-from tasks import changes, files, statements
+from tasks import changes, failpoints, files, statements
 from tasks.exceptions import Fenced
+from tasks.failpoints import Point
 from tasks.models import File
 from tasks.runs import Hold
 
@@ -36,6 +37,7 @@ def store(hold: Hold, path: Path, name: str, content_type: str) -> File:
     file = File(id=uuid7(), run_id=hold.run_id, name=name, content_type=content_type, sha256=sha256)
     file.size = path.stat().st_size
     file.storage_name = files.store(file.id, path)
+    failpoints.hit(Point.SAVE_STORED)
     return file
 
 
@@ -59,6 +61,7 @@ def keep(hold: Hold, file: File) -> None:
     )
     if not kept:
         raise Fenced("This attempt no longer holds the run: the file was not saved.")
+    failpoints.hit(Point.SAVE_KEPT)
     files.remove(earlier)
 
 

@@ -15,6 +15,7 @@ import typing
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, TypeAlias, Union, cast
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -103,6 +104,21 @@ class Model:
     @property
     def name(self) -> str:
         return self.type.__name__
+
+    @cached_property
+    def scalars(self) -> frozenset[ScalarName]:
+        """The scalars that a value may hold, at any depth; asked for once the fields are there."""
+        found: set[ScalarName] = set()
+        seen: list[Shape] = [self]
+        for shape in seen:  # which grows meanwhile
+            if isinstance(shape, Scalar):
+                found |= {"String", "BigInt"} if shape.name == "JSON" else {shape.name}
+            elif isinstance(shape, Listed | Optional):
+                seen.append(shape.of)
+            elif isinstance(shape, Model):
+                inner = [each.shape for each in shape.fields]
+                seen += [each for each in inner if all(each is not known for known in seen)]
+        return frozenset(found)
 
     @property
     def description(self) -> str | None:
@@ -211,6 +227,8 @@ def flaws(value: Any, shape: Shape) -> Iterator[tuple[Path, str]]:
 
 def leaves(value: Any, shape: Shape, name: ScalarName) -> Iterator[tuple[Path, Any]]:
     """The values of this one scalar inside a JSON value of this shape, with their paths."""
+    if isinstance(shape, Model) and name not in shape.scalars:
+        return
     for path, item, kind in scalars(value, shape):
         if isinstance(kind, Scalar) and kind.name == name:
             yield path, item

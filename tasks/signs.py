@@ -23,6 +23,7 @@ SILENCE_SECONDS = 10.0
 SILENCE_MOST = 300.0
 MEMORY_SECONDS = 5.0
 CLOCK_JUMP_SECONDS = 5.0
+SILENCE_PART = 0.75  # of the lease that a living worker has left at least; see Storm
 STORM_RUNS = 20  # a storm has at least so many running runs, more than half of them expired
 
 
@@ -82,11 +83,15 @@ class Silence:
 class Storm:
     """Why recovery must wait: nobody could show life, or the clock of all leases moved.
 
-    It lasts one lease from the first sight of the database, from a jump of its clock, and from a
-    moment when more than half of many running runs expire at once.
+    It lasts one lease from the first sight of the database, from its return after a silence that a
+    living worker's lease may not have outlasted, from a jump of its clock, and from a moment when
+    more than half of many running runs expire at once.
     """
 
     def __init__(self) -> None:
+        # At least this much is left of a living worker's lease when the silence begins, and a part
+        # of it is needed to show life after the return.
+        self._silence = SILENCE_PART * (settings.LEASE_SECONDS - settings.HEARTBEAT_SECONDS)
         self._until = time.monotonic() + settings.LEASE_SECONDS
         self._last: tuple[float, float] | None = None  # the database's clock, and our own
         self._was_storm = False
@@ -95,9 +100,11 @@ class Storm:
         """Whether recovery may go on, as of this look at the database."""
         vitals, here = runs.vitals(), time.monotonic()
         if self._last is not None:
-            passed = vitals.clock - self._last[0]
-            if abs(passed - (here - self._last[1])) > CLOCK_JUMP_SECONDS:
+            passed, silent = vitals.clock - self._last[0], here - self._last[1]
+            if abs(passed - silent) > CLOCK_JUMP_SECONDS:
                 self._hold(here, "the database's clock jumped")
+            elif silent > self._silence:
+                self._hold(here, f"the database was not seen for {silent:.0f} s")
         self._last = (vitals.clock, here)
         is_storm = vitals.running >= STORM_RUNS and 2 * vitals.expired > vitals.running
         if is_storm and not self._was_storm:  # once: who is still silent then is dead indeed

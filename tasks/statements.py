@@ -4,6 +4,7 @@ A verb changes rows of `tasks_run` in ONE conditional statement; what goes with 
 event) reads the changed rows as `u`. The words in braces are explained in tasks.sql.
 """
 
+from tasks.rows import LIGHT
 from tasks.sql import Verb
 
 _EVENT = "INSERT INTO tasks_event (run_id, number, at, kind, attempt, message) SELECT "
@@ -28,28 +29,28 @@ _END_ATTEMPT = """UPDATE tasks_attempt SET finished_at = {now}, outcome = %(outc
         error = %(error)s
     FROM u WHERE tasks_attempt.run_id = u.id AND tasks_attempt.number = u.attempt"""
 
-# Whether fewer than `most` runs of the owner wait: counted no further than needed.
-_HAS_ROOM = f"""(SELECT COUNT(*) FROM (SELECT 1 FROM tasks_run
-        WHERE owner_id = %(owner_id)s AND {_WAITS} LIMIT %(most)s) waiting) < %(most)s"""
+# How many runs of the owner wait, counted no further than `most`.
+_WAITING = f"""(SELECT COUNT(*) FROM (SELECT 1 FROM tasks_run
+        WHERE owner_id = %(owner_id)s AND {_WAITS} LIMIT %(most)s) waiting)"""
 
 # Whether the owner has as many waiting runs as may be: 1 or 0.
-IS_FULL = "SELECT CASE WHEN " + _HAS_ROOM + " THEN 0 ELSE 1 END"
+IS_FULL = f"SELECT CASE WHEN {_WAITING} < %(most)s THEN 0 ELSE 1 END"
 
+# `runs` is a JSON list of those asked for, see tasks.sql; which of them were made, the answer says.
 SUBMIT = Verb(
-    """INSERT INTO tasks_run (id, owner_id, task, input, input_hash, idempotency_key, on_lost,
+    f"""INSERT INTO tasks_run (id, owner_id, task, input, input_hash, idempotency_key, on_lost,
         max_failures, is_gated, is_unique, priority, tags, run_at, expires_at, rerun_of,
         status, revision, attempt, failures, rings, ring_at, created_at)
-    SELECT %(id)s, %(owner_id)s, %(task)s, %(input)s, %(input_hash)s, %(idempotency_key)s,
-        %(on_lost)s, %(max_failures)s, %(is_gated)s, %(is_unique)s, %(priority)s, %(tags)s,
-        %(run_at)s, %(expires_at)s, %(rerun_of)s,
-        CASE WHEN %(run_at)s{time} > {now} THEN 'SCHEDULED' ELSE 'QUEUED' END, 1, 0, 0, 0,
-        {least}(CASE WHEN %(run_at)s{time} > {now} THEN %(run_at)s{time}
-            ELSE {after}%(ring)s{seconds} END, COALESCE(%(expires_at)s{time}, {never})),
-        {now}
-    WHERE """
-    + _HAS_ROOM
-    + " ON CONFLICT DO NOTHING",
+    SELECT id, %(owner_id)s, task, input, input_hash, idempotency_key, on_lost,
+        max_failures, is_gated, is_unique, priority, tags, run_at, expires_at, rerun_of,
+        CASE WHEN run_at > {{now}} THEN 'SCHEDULED' ELSE 'QUEUED' END, 1, 0, 0, 0,
+        {{least}}(CASE WHEN run_at > {{now}} THEN run_at ELSE {{after}}%(ring)s{{seconds}} END,
+            COALESCE(expires_at, {{never}})),
+        {{now}}
+    FROM {{asked}} WHERE {_WAITING} + place < %(most)s
+    ON CONFLICT DO NOTHING""",
     (_EVENT + "id, revision, {now}, status, NULL, '' FROM u",),
+    returning=", ".join(LIGHT),
 )
 
 # Params: `limit` (None: no limit) is how many runs of the task may be RUNNING at once.

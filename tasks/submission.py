@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 from uuid import UUID
@@ -16,9 +17,10 @@ from pydantic import BaseModel, ValidationError
 
 from accounts.keys import uuid7
 from accounts.viewer import RUNS_READ, TASKS_START, Viewer
-from tasks import broker, changes, context, files, permission, sql, statements
+from tasks import broker, changes, context, failpoints, files, permission, sql, statements
 from tasks.exceptions import Problem, RefusalCode, Refused
-from tasks.models import Run
+from tasks.failpoints import Point
+from tasks.models import File, Run
 from tasks.registry import Task
 from tasks.shapes import flaws, leaves
 from tasks.status import OPEN, Priority, Status
@@ -28,6 +30,7 @@ KEY_LENGTH = 200
 TAGS = 20  # of one run
 TAG_LENGTH = 50
 FILES = 100  # that one input may name
+FILES_TOGETHER = 5_000  # that the inputs of one request may name
 PROBLEMS = 20  # that one refusal tells
 FURTHEST = timedelta(days=366)  # that a run may be asked for ahead
 
@@ -54,6 +57,49 @@ class Submitted:
     replayed: bool
 
 
+@dataclass(frozen=True)
+class Asked:
+    """One run that is asked for; the input's files are named by their keys."""
+
+    task: Task
+    data: dict[str, Any]
+    options: RunOptions = RunOptions()
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A run that may be written."""
+
+    id: UUID
+    task: Task
+    options: RunOptions
+    given: dict[str, Any]
+    input_hash: str
+    files: tuple[UUID, ...]
+    rerun_of: Run | None
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        declared, options = self.task.options, self.options
+        priority = Priority.NORMAL if options.priority is None else options.priority
+        return {
+            "id": self.id,
+            "task": self.task.name,
+            "input": self.given,
+            "input_hash": self.input_hash,
+            "idempotency_key": options.idempotency_key,
+            "on_lost": declared.on_lost.value,
+            "max_failures": declared.max_failures,
+            "is_gated": declared.is_gated,
+            "is_unique": declared.unique,
+            "priority": priority.value,
+            "tags": list(options.tags or ()),
+            "run_at": options.run_at,
+            "expires_at": options.expires_at,
+            "rerun_of": self.rerun_of and self.rerun_of.pk,
+        }
+
+
 def submit(
     viewer: Viewer,
     task: Task,
@@ -68,18 +114,51 @@ def submit(
     nothing written: FORBIDDEN, NOT_FOUND and UPLOAD_INCOMPLETE (a file), BAD_USER_INPUT (a
     constraint), IDEMPOTENCY_KEY_REUSED (the same key with another input), QUOTA_EXCEEDED.
     """
-    check_may_start(viewer, task)
-    options = options or RunOptions()
-    found = chain(_option_problems(options), _text_problems(task, data))
-    if problems := list(islice(found, PROBLEMS)):
-        raise Refused(problems)
     owner_id = viewer.user_id if rerun_of is None else rerun_of.owner_id
-    given_files = _given_files(owner_id, task, data)
-    checked = _checked(task, data, given_files)
+    (outcome,) = _submit(viewer, owner_id, [Asked(task, data, options or RunOptions())], rerun_of)
+    if isinstance(outcome, Refused):
+        raise outcome
+    return outcome
+
+
+def submit_many(viewer: Viewer, asked: Sequence[Asked]) -> list[Submitted | Refused]:
+    """What `submit` does, for each of these, in one statement; the outcomes in their order.
+
+    What is refused does not undo the others. Raises Refused for all of them: BAD_USER_INPUT when
+    they name too many files together.
+    """
+    return _submit(viewer, viewer.user_id, asked, None)
+
+
+def _submit(
+    viewer: Viewer, owner_id: UUID, asked: Sequence[Asked], rerun_of: Run | None
+) -> list[Submitted | Refused]:
+    found = _find_files(owner_id, asked)
+    outcomes: list[Submitted | Refused | _Row] = []
+    for each in asked:
+        try:
+            outcomes.append(_row(viewer, each, found, rerun_of))
+        except Refused as refused:
+            outcomes.append(refused)
+    rows = [outcome for outcome in outcomes if isinstance(outcome, _Row)]
+    _keep_files(rows)
+    done = _insert(viewer, owner_id, rows) if rows else {}
+    return [done[each.id] if isinstance(each, _Row) else each for each in outcomes]
+
+
+def _row(viewer: Viewer, asked: Asked, found: Mapping[UUID, File], rerun_of: Run | None) -> _Row:
+    """What will be written, once all is checked that can be; or Refused."""
+    task, options = asked.task, asked.options
+    check_may_start(viewer, task)
+    flawed = chain(_option_problems(options), _text_problems(task, asked.data))
+    if problems := list(islice(flawed, PROBLEMS)):
+        raise Refused(problems)
+    given_files = _given_files(task, asked.data, found)
+    checked = _checked(task, asked.data, given_files)
     if not permission.allows(task.options.permission, viewer, checked):
         raise Refused([_not_permitted(task)])
-    files.will_be_used(given_files, options.run_at)
-    return _insert(viewer, task, checked.model_dump(mode="json"), options, owner_id, rerun_of)
+    given = checked.model_dump(mode="json")
+    return _Row(uuid7(), task, options, given, _hash(given), tuple(given_files), rerun_of)
 
 
 def check_may_start(viewer: Viewer, task: Task) -> None:
@@ -96,69 +175,72 @@ def _not_permitted(task: Task) -> Problem:
 
 
 def _insert(
-    viewer: Viewer,
-    task: Task,
-    given: dict[str, Any],
-    options: RunOptions,
-    owner_id: UUID,
-    rerun_of: Run | None,
-) -> Submitted:
-    run_id, input_hash = uuid7(), _hash(given)
+    viewer: Viewer, owner_id: UUID, rows: Sequence[_Row]
+) -> dict[UUID, Submitted | Refused]:
+    """Write those that may be, and say of each what became of it."""
+    done: dict[UUID, Submitted | Refused] = {}
+    missing = {row.id: row for row in rows}
+    failpoints.hit(Point.START_BEFORE)
     while True:
         made = changes.perform(
             statements.SUBMIT,
-            id=run_id,
             owner_id=owner_id,
             most=settings.QUEUED_RUNS,
-            task=task.name,
-            input=given,
-            input_hash=input_hash,
-            idempotency_key=options.idempotency_key,
-            on_lost=task.options.on_lost.value,
-            max_failures=task.options.max_failures,
-            is_gated=task.options.is_gated,
-            is_unique=task.options.unique,
-            priority=(Priority.NORMAL if options.priority is None else options.priority).value,
-            tags=list(options.tags or ()),
-            run_at=options.run_at,
-            expires_at=options.expires_at,
-            rerun_of=rerun_of and rerun_of.pk,
-            # A knock that will not be sent makes the run due for the conductor at once.
-            ring=settings.RING_SECONDS if broker.KNOCKER.has_room() else 0,
+            runs=sql.as_asked(row.columns for row in missing.values()),
+            # Knocks that will not be sent make the runs due for the conductor at once.
+            ring=settings.RING_SECONDS if broker.KNOCKER.has_room(len(missing)) else 0,
         )
         if made:
-            _knock(made[0])
-            return Submitted(made[0], replayed=False)
-        first = _first(owner_id, task, options.idempotency_key, input_hash)
-        if first is not None:  # None: deleted or over in between, so the place is free again
-            return _replay(viewer, first, input_hash)
-        if sql.ask(statements.IS_FULL, owner_id=owner_id, most=settings.QUEUED_RUNS)[0]:
+            failpoints.hit(Point.START_COMMITTED)
+            for run in made:
+                run.input, run.result = missing.pop(run.pk).given, None
+                done[run.pk] = Submitted(run, replayed=False)
+            _knock(made)
+            failpoints.hit(Point.START_KNOCKED)
+        if not missing:
+            return done
+        for row_id, first in _firsts(owner_id, missing.values()).items():
+            done[row_id] = _replay(viewer, first, missing.pop(row_id).input_hash)
+        # What was in the way of the others is gone in between, unless there is no room.
+        if missing and sql.ask(statements.IS_FULL, owner_id=owner_id, most=settings.QUEUED_RUNS)[0]:
             message = (
                 f"{settings.QUEUED_RUNS} runs of yours are waiting, as many as may: let some "
                 "begin, or cancel some, and start again."
             )
-            raise Refused([Problem(message, RefusalCode.QUOTA_EXCEEDED)])
+            full = Refused([Problem(message, RefusalCode.QUOTA_EXCEEDED)])
+            return done | dict.fromkeys(missing, full)
+        if not missing:
+            return done
 
 
-def _knock(run: Run) -> None:
-    if run.status == Status.QUEUED:
-        knock = broker.Knock.of(run)
-        transaction.on_commit(lambda: broker.KNOCKER.knock(knock))
+def _knock(made: Iterable[Run]) -> None:
+    for run in made:
+        if run.status == Status.QUEUED:
+            transaction.on_commit(partial(broker.KNOCKER.knock, broker.Knock.of(run)))
 
 
-def _first(owner_id: UUID, task: Task, key: str | None, input_hash: str) -> Run | None:
-    """The run that stood in the way of a second one."""
-    runs = Run.objects.filter(owner_id=owner_id, task=task.name)
-    if key is not None and (first := runs.filter(idempotency_key=key).first()) is not None:
-        return first
-    return runs.filter(is_unique=True, input_hash=input_hash, status__in=OPEN).first()
+def _firsts(owner_id: UUID, rows: Collection[_Row]) -> dict[UUID, Run]:
+    """The runs that stood in the way of these, by what they were in the way of."""
+    runs = Run.objects.filter(owner_id=owner_id)
+    keys = {row.options.idempotency_key for row in rows} - {None}
+    hashes = {row.input_hash for row in rows if row.task.options.unique}
+    keyed = runs.filter(idempotency_key__in=keys) if keys else ()
+    unique = runs.filter(is_unique=True, input_hash__in=hashes, status__in=OPEN) if hashes else ()
+    by_key = {(run.task, run.idempotency_key): run for run in keyed}
+    by_input = {(run.task, run.input_hash): run for run in unique}
+    firsts = {
+        row.id: by_key.get((row.task.name, row.options.idempotency_key))
+        or (by_input.get((row.task.name, row.input_hash)) if row.task.options.unique else None)
+        for row in rows
+    }
+    return {row_id: first for row_id, first in firsts.items() if first is not None}
 
 
-def _replay(viewer: Viewer, first: Run, input_hash: str) -> Submitted:
+def _replay(viewer: Viewer, first: Run, input_hash: str) -> Submitted | Refused:
     if first.input_hash != input_hash:
         message = "This idempotencyKey already started a run with another input: use a new key."
         code = RefusalCode.IDEMPOTENCY_KEY_REUSED
-        raise Refused([Problem(message, code, ("options", "idempotency_key"))])
+        return Refused([Problem(message, code, ("options", "idempotency_key"))])
     return Submitted(first if viewer.may(RUNS_READ) else _outline(first), replayed=True)
 
 
@@ -250,13 +332,26 @@ def _text_problems(task: Task, data: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(reason, path=("input", *path))
 
 
-def _given_files(owner_id: UUID, task: Task, data: dict[str, Any]) -> dict[UUID, context.File]:
+def _find_files(owner_id: UUID, asked: Sequence[Asked]) -> dict[UUID, File]:
+    """The owner's own files among those that the inputs name, in at most one query."""
+    keys: set[UUID] = set()
+    for each in asked:
+        # One that names more is refused in its turn, without a look at them.
+        keys |= set(islice(files.keys_in(each.data, each.task.input), FILES + 1))
+        if len(keys) > FILES_TOGETHER:
+            message = f"The inputs may name at most {FILES_TOGETHER:,} files together."
+            raise Refused([Problem(message, path=("runs",))])
+    return files.find(keys, owner_id)
+
+
+def _given_files(
+    task: Task, data: dict[str, Any], found: Mapping[UUID, File]
+) -> dict[UUID, context.File]:
     """The files named in the input, each ready and the owner's own, or Refused."""
     named = dict(leaves(data, task.input, "File"))
     if len(named) > FILES:
         raise Refused([Problem(f"An input may name at most {FILES} files.", path=("input",))])
-    found = files.find(files.keys_in(data, task.input), owner_id)
-    problems = []
+    problems, given = [], {}
     for path, value in named.items():
         key = files.as_key(value)
         file = None if key is None else found.get(key)
@@ -266,9 +361,21 @@ def _given_files(owner_id: UUID, task: Task, data: dict[str, Any]) -> dict[UUID,
         elif not file.is_ready:
             message = "This file is not uploaded yet: PUT its bytes to the upload's URL first."
             problems.append(Problem(message, RefusalCode.UPLOAD_INCOMPLETE, ("input", *path)))
+        else:
+            given[file.pk] = files.as_input(file)
     if problems:
         raise Refused(problems)
-    return {key: files.as_input(file) for key, file in found.items()}
+    return given
+
+
+def _keep_files(rows: Iterable[_Row]) -> None:
+    """No upload is pruned before the runs that need it have begun."""
+    needed: dict[datetime | None, set[UUID]] = {}
+    for row in rows:
+        if row.files:
+            needed.setdefault(row.options.run_at, set()).update(row.files)
+    for run_at, keys in needed.items():
+        files.will_be_used(keys, run_at)
 
 
 def _checked(task: Task, data: dict[str, Any], given_files: dict[UUID, context.File]) -> BaseModel:

@@ -17,8 +17,10 @@ from django.utils import timezone
 
 from accounts.keys import first_key
 from accounts.viewer import Viewer
+from tasks import sql
 from tasks.models import Event, Run
 from tasks.notifier import GONE, Change
+from tasks.rows import LIGHT, WHOLE
 from tasks.status import OPEN
 
 RUNS_AT_ONCE = 100  # that one look tells of to one watcher
@@ -47,8 +49,8 @@ class Rows:
     def run(self, run_id: UUID, viewer: Viewer | None) -> Run | None:
         """The announced run, if this viewer may see it."""
         if self._runs is None:
-            light = Run.objects.defer("input", "result").in_bulk(self._light - self._heavy)
-            self._runs = light | Run.objects.in_bulk(self._heavy)
+            light = sql.find(self._light - self._heavy, LIGHT)
+            self._runs = light | sql.find(self._heavy, WHOLE)
         run = self._runs.get(run_id)
         return run if run is not None and run.is_visible_to(viewer) else None
 

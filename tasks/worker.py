@@ -15,6 +15,7 @@ from billiard.exceptions import WorkerLostError
 from billiard.process import active_children, current_process
 from celery import Celery, signals
 from celery.apps import worker as celery_worker
+from celery.concurrency.asynpool import AsynPool
 from celery.worker import state
 from celery.worker.request import Request
 from django.conf import settings
@@ -30,6 +31,7 @@ log = logging.getLogger("downbeat.worker")
 EXIT_CHILD = 75
 EXIT_DEAF = 70  # the worker heard of no work though there was some
 LEAVE_SECONDS = 2.0  # after the last run was given back
+LOOK_SECONDS = 0.5  # between two looks for children that died
 TELL_SECONDS = 0.5  # for a process that ends to tell watchers of what it did last
 
 
@@ -45,6 +47,7 @@ def process_name(pid: int) -> str:
 def install(app: Celery, queues: Iterable[str]) -> Housekeeper:
     """Make every declared task known to this Celery app, and keep house for those it takes."""
     celery_worker.safe_say = _say_nothing  # type: ignore[attr-defined]
+    AsynPool.timers = property(_timers)  # type: ignore[method-assign, assignment]
     for task in REGISTRY.values():
         _register(app, task)
     taken = set(queues)
@@ -57,6 +60,14 @@ def install(app: Celery, queues: Iterable[str]) -> Housekeeper:
 
 def _say_nothing(*_: object) -> None:
     """In place of what Celery prints at a signal, beside the log: the housekeeper says it there."""
+
+
+def _timers(pool: AsynPool) -> dict[Any, float]:
+    """Celery hears that a child's files are closed; if it is not dead by then, only a look tells.
+
+    Celery itself looks every five seconds: so long, its run would be lost and its slot be missing.
+    """
+    return {pool.maintain_pool: LOOK_SECONDS}
 
 
 def _register(app: Celery, task: Task) -> None:

@@ -29,7 +29,9 @@ from schema.errors import Code
 INTROSPECTION = frozenset(("__schema", "__type"))
 ITEMS = frozenset(("nodes", "edges"))  # the fields of a connection that bring its items
 LISTS = frozenset(("attempts",))  # of so many items as their own `last` says
-BULK = frozenset(("cancelRuns",))  # mutations that answer with `items`, one for each run
+BULK = frozenset(
+    ("cancelRuns", "startRuns")
+)  # mutations that answer with `items`, one for each run
 
 
 class _Place(NamedTuple):

@@ -97,7 +97,8 @@ def say_as_json(name: str, line: str) -> None:
 
 def _print(line: str) -> None:
     with suppress(OSError):  # the reader went away: the service stays, its pipes are still emptied
-        print(line, flush=True)
+        # One write: the parts' threads say their lines at the same time.
+        print(f"{line}\n", end="", flush=True)
 
 
 def _announce(settings: config.Config, supervisor: Supervisor, say: Say) -> None:

@@ -47,6 +47,10 @@ class Supervisor:
                 signal.signal(number, self._ask)
 
     def _ask(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop all parts, in `run`; asked again, kill them at once."""
         self._asked += 1
 
     def first(self, name: str, command: Sequence[str]) -> int:

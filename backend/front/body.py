@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from backend.front.answer import Refusal
 from backend.front.asgi import Disconnected, Receive, Scope, header
@@ -10,26 +10,32 @@ from backend.front.asgi import Disconnected, Receive, Scope, header
 BODY_SECONDS = 30.0
 LINGER_SECONDS = 1.0
 SMALL = 16_384  # bytes that there is room for on every connection
-LARGE_BODIES = 256  # larger ones on their way at once; each may take the whole limit
+LARGE_BYTES = 1 << 26  # of all larger bodies that are on their way at once
 
 
 class Crowd:
     """The large bodies that are on their way to one process."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._bytes = 0
 
     @contextlib.contextmanager
-    def one_more(self) -> Iterator[None]:
-        """Refusal when there are too many already."""
-        if self._count >= LARGE_BODIES:
-            message = "Too many large requests are on their way; try again in a second."
-            raise Refusal(503, "UNAVAILABLE", message, [(b"retry-after", b"1")])
-        self._count += 1
+    def one_more(self) -> Iterator[Callable[[int], None]]:
+        """Gives what notes how much of a body is here; Refusal when all together are too large."""
+        here = 0
+
+        def grown(size: int) -> None:
+            nonlocal here
+            if self._bytes + size - here > LARGE_BYTES:
+                message = "Too many large requests are on their way; try again in a second."
+                raise Refusal(503, "UNAVAILABLE", message, [(b"retry-after", b"1")])
+            self._bytes += size - here
+            here = size
+
         try:
-            yield
+            yield grown
         finally:
-            self._count -= 1
+            self._bytes -= here
 
 
 class Intake:
@@ -64,12 +70,11 @@ class Intake:
 
     async def _collect(self, limit: int, crowd: Crowd) -> bytes:
         body = bytearray()
-        while not self.ended and len(body) <= min(SMALL, limit):
-            body += await self.chunk()
-        if not self.ended:
-            with crowd.one_more():
-                while not self.ended and len(body) <= limit:
-                    body += await self.chunk()
+        with crowd.one_more() as grown:
+            while not self.ended and len(body) <= limit:
+                body += await self.chunk()
+                if not self.ended and len(body) > SMALL:
+                    grown(len(body))
         if len(body) > limit:
             raise _too_large(limit)
         return bytes(body)

@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any, Never, Protocol, TypeVar
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError
 from structlog.contextvars import bound_contextvars
 
+from backend import recent_check
 from backend.door.encoding import encode
 from backend.door.errors import error_response, mask
 from backend.door.watches import Watch
@@ -26,8 +27,10 @@ T = TypeVar("T")
 
 WATCHES_AT_ONCE = 50  # looked for in one job, so that requests between two of them wait little
 JOB_SECONDS = 0.1  # of looking in one job; then others have their turn
-LOOK_SECONDS = 0.05  # between two looks when there is much to see, so that one serves many watches
-LOOKS_AT_ONCE = 10  # that need not keep that distance, so that little is seen at once
+# After a look, three times as long as it took, so that the next serves many watches when there is
+# much to see, and looks take a quarter of the time at most; but little waits only a little.
+REST = 3
+REST_SECONDS = 0.05  # at most
 LOOK_LENGTH = 1_000_000  # characters told in one look at one watch; with one item more, perhaps
 FULL_SECONDS = 0.05
 
@@ -64,7 +67,7 @@ class Looker:
         self._in_pool = in_pool
         self._waiting: list[_Waiting] = []
         self._wanted = asyncio.Event()
-        self._next_at = 0.0  # when the next look would be, were the distance always kept
+        self._next_at = 0.0
 
     async def look(self, watch: Watch) -> Look:
         """News for this watch, perhaps none. Raises Unavailable."""
@@ -77,10 +80,10 @@ class Looker:
         """Look, until cancelled."""
         while True:
             await self._wanted.wait()
-            await asyncio.sleep(self._pause())
+            await asyncio.sleep(max(0.0, self._next_at - time.monotonic()))
             is_behind = True
             while is_behind:
-                some = self._turn()
+                some, began = self._turn(), time.monotonic()
                 is_behind = bool(self._waiting)
                 try:
                     postponed = await self._look(some)
@@ -89,6 +92,8 @@ class Looker:
                 else:
                     is_behind = is_behind or bool(postponed)
                     self._waiting = postponed + self._waiting
+                now = time.monotonic()
+                self._next_at = now + min(REST * (now - began), REST_SECONDS)
             if not self._waiting:
                 self._wanted.clear()
 
@@ -107,12 +112,6 @@ class Looker:
         waiting = [pair for _, pair in ranked]
         self._waiting = waiting[WATCHES_AT_ONCE:]
         return waiting[:WATCHES_AT_ONCE]
-
-    def _pause(self) -> float:
-        """The seconds to gather watches before the next look."""
-        now, ahead = time.monotonic(), LOOKS_AT_ONCE * LOOK_SECONDS
-        self._next_at = max(self._next_at, now) + LOOK_SECONDS
-        return max(0.0, self._next_at - ahead - now)
 
     async def _look(self, batch: list[_Waiting]) -> list[_Waiting]:
         """Answer those whose time it was; those for whom there was no time are given back."""
@@ -157,12 +156,12 @@ def _answer(rows: Rows, questions: list[Question]) -> list[_Found]:
 
     None for those that JOB_SECONDS do not suffice for: others may have a turn in between.
     """
-    close_old_connections()
     deadline = time.monotonic() + JOB_SECONDS
     found: list[_Found] = []
-    for watch, question in questions:
-        is_late = bool(found) and time.monotonic() > deadline
-        found.append(None if is_late else _answer_one(watch, question, rows, deadline))
+    with recent_check.unit_of_work():
+        for watch, question in questions:
+            is_late = bool(found) and time.monotonic() > deadline
+            found.append(None if is_late else _answer_one(watch, question, rows, deadline))
     return found
 
 

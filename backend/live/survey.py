@@ -8,10 +8,11 @@ from functools import partial
 from typing import Never
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError
 
 from accounts.credentials import still_valid
 from accounts.viewer import Credential, Viewer
+from backend import recent_check
 from backend.front.pool import Full
 from backend.live.looking import InPool
 from backend.live.register import Register
@@ -80,5 +81,5 @@ class Surveyor:
 def _look(
     run_ids: Collection[UUID], owner_ids: Collection[UUID], credentials: Collection[Credential]
 ) -> _Found:
-    close_old_connections()
-    return _Found(standing(run_ids, owner_ids), still_valid(credentials))
+    with recent_check.unit_of_work():
+        return _Found(standing(run_ids, owner_ids), still_valid(credentials))

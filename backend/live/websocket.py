@@ -12,11 +12,11 @@ from enum import IntEnum
 from functools import partial
 from typing import Any, ClassVar, TypeVar, cast
 
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError
 
 from accounts.identity_provider import ProviderAway
 from accounts.viewer import BadCredential, Viewer
-from backend import trace
+from backend import recent_check, trace
 from backend.door.encoding import encode, to_text
 from backend.door.errors import RequestRefused, error_response, mask, unavailable
 from backend.door.execute import Door
@@ -380,8 +380,8 @@ def _id(message: dict[str, Any]) -> str:
 
 
 def _with_connections(job: Callable[[], T]) -> T:
-    close_old_connections()
-    return job()
+    with recent_check.unit_of_work():
+        return job()
 
 
 async def _close(send: Send, closed: Closed) -> None:

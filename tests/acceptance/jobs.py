@@ -14,7 +14,7 @@ from tests.acceptance.client import Client
 ROOT = Path(__file__).parents[2]
 QUICK = {"LEASE_SECONDS": "3", "HEARTBEAT_SECONDS": "1", "RECOVER_SECONDS": "0.5"}
 SOURCE = '''"""Tasks that sleep, fail, listen or do not, and leave a line for each attempt."""
-import os, re, signal, time
+import os, signal, time
 from pathlib import Path
 from pydantic import BaseModel
 from tasks import Context, Retry, TimeLimit, task
@@ -51,11 +51,6 @@ def fail_twice(ctx: Context, *, ledger: str) -> Lines:
         raise ConnectionError("not yet")
     return Lines(lines=done)
 
-@task(on_lost="rerun", retries=1)
-def kill_itself(ctx: Context, *, ledger: str) -> None:
-    line(ledger)
-    os.kill(os.getpid(), signal.SIGKILL)
-
 @task(on_lost="park", effects="gated")
 def charge_and_die(ctx: Context, *, ledger: str, before: bool) -> Lines:
     if before and line(ledger + ".tries") == 1:
@@ -66,11 +61,6 @@ def charge_and_die(ctx: Context, *, ledger: str, before: bool) -> Lines:
             os.kill(os.getpid(), signal.SIGKILL)
         return done
     return Lines(lines=ctx.effect("charge", charge))
-
-@task(on_lost="park", time_limit=1)
-def hold_the_gil(ctx: Context, *, ledger: str) -> None:
-    line(ledger)
-    re.match(r"(a+)+$", "a" * 34 + "b")
 
 @task(on_lost="rerun", soft_time_limit=0.5, retries=0)
 def dawdle(ctx: Context, *, ledger: str) -> None:

@@ -6,13 +6,25 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.stacks.machine import Server
+import pytest
+
 from tests.stacks.postgres import new_database
+from tests.stacks.server import Server
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_verbs_hold_on_postgresql(postgres: Server, tmp_path: Path) -> None:
+PLACES = {
+    "rooms": (
+        *("tests/tasks", "tests/schema", "tests/accounts", "tests/backend/people"),
+        "tests/hostile/test_leaks.py",
+    ),
+    "model": ("tests/model",),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_it_holds_on_postgresql_too(place: str, postgres: Server, tmp_path: Path) -> None:
     env = {
         **os.environ,
         "DATABASE_URL": new_database(postgres),
@@ -26,15 +38,11 @@ def test_the_verbs_hold_on_postgresql(postgres: Server, tmp_path: Path) -> None:
         "-q",
         "-m",
         "database",
-        "tests/tasks",
-        "tests/schema",
-        "tests/accounts",
-        "tests/backend/people",
-        "tests/hostile/test_leaks.py",
+        *PLACES[place],
     ]
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider", "-p", "no:xdist"],
-        cwd=ROOT, env=env, capture_output=True, text=True, timeout=400,
+        cwd=ROOT, env=env, capture_output=True, text=True, timeout=1_200,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5_000:] + done.stderr[-2_000:]
     assert " passed" in done.stdout

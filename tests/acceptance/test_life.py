@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.client import Client
-from tests.acceptance.jobs import begin, lines, until, until_status, with_jobs
+from tests.acceptance.jobs import begin, lines, until_status, with_jobs
 from tests.stacks.service import Service, Stack, running
 
 CANCEL = "mutation($id: ID!) { cancelRun(id: $id) { run { status } errors { code } } }"
@@ -126,16 +126,6 @@ def test_a_run_that_nobody_takes_expires_and_says_so(client: Client, ledger: Pat
     assert len(lines(ledger)) == 2
 
 
-def test_a_poison_pill_ends_after_its_budget_and_no_other_suffers(
-    client: Client, ledger: Path, tmp_path: Path
-) -> None:
-    other = begin(client, "sleepAWhile", seconds=3, ledger=str(tmp_path / "other"))
-    run = client.finished(begin(client, "killItself", ledger=str(ledger)))
-    assert (run["status"], run["error"]["code"]) == ("LOST", "WORKER_LOST")
-    assert (outcomes(run), len(lines(ledger))) == (["LOST", "LOST"], 2)
-    assert outcomes(client.finished(other)) == ["SUCCEEDED"]
-
-
 @pytest.mark.parametrize("before", [True, False])
 def test_a_death_before_the_effect_repeats_nothing_and_one_within_is_parked(
     client: Client, ledger: Path, before: bool
@@ -180,15 +170,3 @@ def test_a_rerun_is_performed_and_linked(client: Client, ledger: Path) -> None:
     assert payload["run"]["rerunOf"] == {"id": first["id"]}
     assert client.finished(payload["run"]["id"])["status"] == "SUCCEEDED"
     assert len(lines(ledger)) == 2
-
-
-@pytest.mark.xdist_group("embedded")
-def test_a_task_that_holds_the_interpreter_is_ended_by_the_main_process(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger"
-    with running(Stack("embedded"), **with_jobs(tmp_path)) as service:
-        client = Client(service)
-        run = begin(client, "holdTheGil", ledger=str(ledger))
-        until(lambda: bool(lines(ledger)))
-        assert client.finished(run, seconds=30)["status"] == "LOST"
-        (pid,) = lines(ledger)
-        until(lambda: pid not in {process.pid for process in service.processes()}, 20)

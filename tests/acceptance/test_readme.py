@@ -1,5 +1,6 @@
 """What README shows works as it is shown."""
 
+import json
 import os
 import re
 import subprocess
@@ -106,6 +107,18 @@ def test_the_query_for_apps_is_valid(embedded_service: Service) -> None:
     read = client.ask(block("graphql", "query Run"), id=run)["run"]
     assert read["result"] == {"words": 6, "longest": "not"}
     assert client.ask(READ, id=run)["run"]["isFinal"]
+
+
+@pytest.mark.xdist_group("embedded")
+def test_many_runs_start_as_shown(embedded_service: Service) -> None:
+    client = Client(embedded_service)
+    variables = json.loads(block("json", '"runs": ['))
+    items = client.ask(block("graphql", "mutation Many"), **variables)["startRuns"]["items"]
+    assert [item["errors"] for item in items] == [[], []]
+    for item in items:
+        client.finished(item["run"]["id"])
+    again = client.ask(block("graphql", "mutation Many"), **variables)["startRuns"]["items"]
+    assert [item["replayed"] for item in again] == [True, True]
 
 
 @pytest.mark.xdist_group("embedded")

@@ -14,7 +14,8 @@ from tests.acceptance.jobs import begin, until, until_status, with_jobs
 from tests.acceptance.watching import Watcher
 from tests.stacks import redis_server
 from tests.stacks.fixtures import make_stack
-from tests.stacks.service import Service, Stack, descendants, running
+from tests.stacks.processes import descendants
+from tests.stacks.service import Service, Stack, running
 
 BLIND_SECONDS = 8.0  # that it may take to notice a Redis that says nothing, and then to look
 Own = tuple[Stack, Callable[[Service], int]]

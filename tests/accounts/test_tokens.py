@@ -1,6 +1,7 @@
 """A token opens what its user may see, is stored only as a digest, and can be taken back."""
 
 import io
+import time
 from datetime import timedelta
 
 import pytest
@@ -9,8 +10,10 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from accounts import tokens
 from accounts.credentials import from_authorization, still_valid
 from accounts.models import ApiToken, User
+from accounts.recent import Recent
 from accounts.tokens import create_token
 from accounts.viewer import (
     ACT_AS,
@@ -75,11 +78,53 @@ def test_the_last_use_is_kept_to_the_minute(
     header = f"Bearer {create_token(make_user().pk).text}"
     with django_assert_num_queries(2):
         from_authorization(header)
+    tokens.recent.clear()
     with django_assert_num_queries(1):
         from_authorization(header)
     used = ApiToken.objects.get().last_used_at
     assert used is not None
     assert timezone.now() - used < timedelta(seconds=10)
+
+
+def test_a_busy_client_costs_no_query_for_a_few_seconds(
+    django_assert_num_queries: DjangoAssertNumQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "recent", Recent(0.2, 10))
+    header = f"Bearer {create_token(make_user().pk).text}"
+    viewer = from_authorization(header)
+    with django_assert_num_queries(0):
+        assert from_authorization(header) == viewer
+    ApiToken.objects.update(revoked_at=timezone.now())  # as another process does
+    assert from_authorization(header) == viewer
+    time.sleep(0.25)
+    with pytest.raises(BadCredential):
+        from_authorization(header)
+
+
+def test_what_this_process_takes_back_opens_nothing_at_once() -> None:
+    user = make_user()
+    revoked, deleted, locked = (f"Bearer {create_token(user.pk).text}" for _ in range(3))
+    rows = list(ApiToken.objects.order_by("id"))
+    for header in (revoked, deleted, locked):
+        from_authorization(header)
+    tokens.revoke(ApiToken.objects.filter(pk=rows[0].pk))
+    rows[1].delete()
+    for header in (revoked, deleted):
+        with pytest.raises(BadCredential):
+            from_authorization(header)
+    from_authorization(locked)
+    user.is_active = False
+    user.save()
+    with pytest.raises(BadCredential):
+        from_authorization(locked)
+
+
+def test_a_token_that_was_seen_a_moment_ago_expires_in_time() -> None:
+    soon = timezone.now() + timedelta(seconds=60)
+    header = f"Bearer {create_token(make_user().pk, expires_at=soon).text}"
+    from_authorization(header)
+    with time_machine.travel(soon), pytest.raises(BadCredential):
+        from_authorization(header)
 
 
 def test_the_command_prints_the_token_last_and_makes_the_user() -> None:
@@ -135,7 +180,8 @@ def test_the_scope_admin_counts_while_the_user_is_a_superuser() -> None:
     user = make_user()
     header = f"Bearer {create_token(user.pk, [ADMIN]).text}"
     assert not from_authorization(header).is_admin
-    User.objects.update(is_superuser=True)
+    user.is_superuser = True
+    user.save()
     viewer = from_authorization(header)
     assert viewer.is_admin
     assert viewer.may(RUNS_READ)

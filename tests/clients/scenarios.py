@@ -13,7 +13,7 @@ from tests.clients.remote import SECONDS, Client, Remote, Watch
 from tests.clients.wire import Wire
 from tests.clients.world import RESULT, Gate, World
 
-REVOKED_SECONDS = 5.0
+REVOKED_SECONDS = 6.0  # five, and the pause of a client that polls with its next request
 REFUSED_SECONDS = 10.0  # far less than trying again for ever
 UNKNOWN = "UnVuOjAxOTAwMDAwLTAwMDAtNzAwMC04MDAwLTAwMDAwMDAwMDAwMA=="  # Run:01900000-...
 

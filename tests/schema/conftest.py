@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from graphql import graphql_sync
 
 from accounts.viewer import Viewer
 from schema.build import schema
 from schema.context import RequestContext
 from tasks import broker, notifier
+from tasks.models import File
 
 Ask = Callable[..., dict[str, Any]]
 
@@ -27,6 +29,20 @@ def ask() -> Ask:
         return answer
 
     return ask
+
+
+@pytest.fixture
+def ready_file(db: None) -> Callable[[Viewer], File]:
+    """Makes a file of this viewer whose bytes are there, as far as the row says."""
+
+    def make(viewer: Viewer) -> File:
+        now = timezone.now()
+        return File.objects.create(
+            owner_id=viewer.user_id, name="a.csv", content_type="text/csv", size=1,
+            upload_until=now, ready_at=now, storage_name="a",
+        )  # fmt: skip
+
+    return make
 
 
 @pytest.fixture(autouse=True)

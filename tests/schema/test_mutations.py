@@ -5,7 +5,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.viewer import RUNS_READ, TASKS_START, Viewer
@@ -178,14 +177,9 @@ def test_a_promise_that_cannot_be_kept_names_its_fields(viewer: Viewer, ask: Ask
     assert not File.objects.exists()
 
 
-def ready_file(viewer: Viewer) -> File:
-    return File.objects.create(
-        owner_id=viewer.user_id, name="a.csv", content_type="text/csv", size=1,
-        upload_until=timezone.now(), ready_at=timezone.now(), storage_name="a",
-    )  # fmt: skip
-
-
-def test_a_file_is_given_by_its_global_id(viewer: Viewer, ask: Ask) -> None:
+def test_a_file_is_given_by_its_global_id(
+    viewer: Viewer, ask: Ask, ready_file: Callable[[Viewer], File]
+) -> None:
     file = ready_file(viewer)
     global_id = to_global_id("File", file.pk)
     payload = ask(PROFILE, viewer, file=global_id)["data"]["profileDataset"]
@@ -194,7 +188,7 @@ def test_a_file_is_given_by_its_global_id(viewer: Viewer, ask: Ask) -> None:
 
 
 def test_a_file_that_is_not_ones_own_or_not_there_is_not_found(
-    make_viewer: Callable[..., Viewer], ask: Ask
+    make_viewer: Callable[..., Viewer], ask: Ask, ready_file: Callable[[Viewer], File]
 ) -> None:
     foreign = ready_file(make_viewer("bob"))
     for each in (
@@ -211,7 +205,9 @@ def test_a_file_that_is_not_ones_own_or_not_there_is_not_found(
     assert not Run.objects.exists()
 
 
-def test_a_file_that_is_not_uploaded_is_incomplete(viewer: Viewer, ask: Ask) -> None:
+def test_a_file_that_is_not_uploaded_is_incomplete(
+    viewer: Viewer, ask: Ask, ready_file: Callable[[Viewer], File]
+) -> None:
     file = ready_file(viewer)
     File.objects.update(ready_at=None)
     payload = ask(PROFILE, viewer, file=to_global_id("File", file.pk))["data"]["profileDataset"]
@@ -225,7 +221,7 @@ def test_each_task_has_its_mutation(ask: Ask) -> None:
 
     mutation = schema().graphql_schema.mutation_type
     assert mutation is not None
-    own = {"createUpload", "cancelRun", "cancelRuns", "rerun"}
+    own = {"createUpload", "startRuns", "cancelRun", "cancelRuns", "rerun"}
     own |= {"deleteRun", "deleteFile", "deleteMyData"}
     own |= {"createApiToken", "revokeApiToken", "createWatchToken"}
     assert set(mutation.fields) == {*own, *map(mutation_name, REGISTRY)}
@@ -262,7 +258,9 @@ def test_a_token_that_may_only_start_learns_no_more_by_repeating(
     }
 
 
-def test_a_thousand_mistakes_are_told_as_twenty_and_a_number(viewer: Viewer, ask: Ask) -> None:
+def test_a_thousand_mistakes_are_told_as_twenty_and_a_number(
+    viewer: Viewer, ask: Ask, ready_file: Callable[[Viewer], File]
+) -> None:
     words = ["x" * 101] * 1_000
     query = """mutation($file: ID!, $words: [String!]) {
       profileDataset(input: {file: $file, missingWords: $words}) { errors { field message } } }"""

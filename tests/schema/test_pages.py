@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.viewer import Viewer
 from schema.filters import filtered
 from schema.ids import to_global_id
-from schema.pages import FILES, RUNS, to_cursor
+from schema.pages import FILES, OWN_RUNS, RUNS, Cut, to_cursor
 from tasks import runs
 from tasks.models import Run
 from tasks.status import Status
@@ -186,3 +186,18 @@ def test_the_index_of_tags_serves_the_filter_on_postgresql() -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         assert "tasks_run_tags" in filtered(Run.objects.order_by(), {"tags": ["a"]}).explain()
+
+
+@pytest.mark.parametrize("cut", [Cut.of(OWN_RUNS, first=20), Cut.of(OWN_RUNS, last=20)])
+@pytest.mark.parametrize("wanted", [{}, {"tasks": ["a"]}, {"statuses": ["FAILED"]}])
+def test_ones_own_runs_are_read_by_indexes_of_the_owner_alone(
+    viewer: Viewer, cut: Cut, wanted: dict[str, list[str]]
+) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite chooses by the equality of the owner")
+    rows = filtered(Run.objects.visible_to(viewer), wanted).filter(cut.between)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+        plan = rows.order_by(cut.ordering)[: cut.size + 1].explain()
+    assert " using run_of_owner" in plan
+    assert "Sort" not in plan

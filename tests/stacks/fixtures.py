@@ -9,11 +9,12 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.stacks import postgres as postgres_server
 from tests.stacks import rabbitmq as rabbitmq_server
 from tests.stacks import redis_server
-from tests.stacks.machine import Server
+from tests.stacks.server import Server
 from tests.stacks.service import Service, Stack, running
 
 NAMES = ("embedded", "postgres-redis", "postgres-rabbitmq")
@@ -37,10 +38,12 @@ def rabbitmq() -> Iterator[rabbitmq_server.RabbitServer]:
         yield server
 
 
-@pytest.fixture(
-    scope="session",
-    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES],
-)
+def on(*names: str) -> list[ParameterSet]:
+    """These stacks as parameters, each in the group that shares its servers."""
+    return [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+
+
+@pytest.fixture(scope="session", params=on(*NAMES))
 def stack(request: pytest.FixtureRequest) -> Stack:
     """Each of the three stacks in turn."""
     return make_stack(request, request.param)
@@ -61,7 +64,7 @@ def make_stack(request: pytest.FixtureRequest, name: str) -> Stack:
     return Stack(name, env)
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES])
+@pytest.fixture(params=on(*NAMES))
 def own_stack(request: pytest.FixtureRequest) -> Stack:
     """Each of the three stacks in turn, for one test that does harm to it."""
     return make_stack(request, request.param)

@@ -13,16 +13,6 @@ from typing import NoReturn
 
 import pytest
 
-from backend.embedded.process import Process
-
-
-@dataclass
-class Server:
-    """A private server and where it listens."""
-
-    url: str
-    process: Process
-
 
 @dataclass
 class Log:
@@ -75,10 +65,10 @@ def as_user(user: str | None) -> tuple[str, ...]:
 
 
 @contextmanager
-def folder(name: str, user: str | None = None) -> Iterator[Path]:
+def folder(name: str, user: str | None = None, within: Path | None = None) -> Iterator[Path]:
     """A short-lived folder that belongs to this user."""
     with tempfile.TemporaryDirectory(
-        prefix=f"downbeat-{name}-", ignore_cleanup_errors=True
+        prefix=f"downbeat-{name}-", dir=within, ignore_cleanup_errors=True
     ) as made:
         if user is not None:
             shutil.chown(made, user)
@@ -93,13 +83,3 @@ def wait_until(check: Callable[[], bool], seconds: float, every: float = 0.05) -
             return False
         time.sleep(every)
     return True
-
-
-def wait_for_server(server: Server, log: Log, answers: Callable[[str], bool]) -> None:
-    """Wait until the server answers; fail with its last words when it does not."""
-    if not wait_until(
-        lambda: server.process.exit_code() is not None or answers(server.url), seconds=60
-    ):
-        pytest.fail(f"{server.process.name} gave no answer:\n{log.tail()}", pytrace=False)
-    if server.process.exit_code() is not None:
-        pytest.fail(f"{server.process.name} ended:\n{log.tail()}", pytrace=False)

@@ -2,24 +2,15 @@
 
 import itertools
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 
 from backend.embedded.home import spare_port
-from backend.embedded.process import Process
-from tests.stacks.machine import (
-    Log,
-    Server,
-    absent,
-    as_user,
-    find,
-    folder,
-    plain_user,
-    wait_for_server,
-)
+from tests.stacks.machine import absent, as_user, find, folder, plain_user
+from tests.stacks.server import Program, Server
 
 PLACES = (
     "/usr/lib/postgresql/*/bin",
@@ -30,37 +21,56 @@ OWNER = "downbeat"
 _numbers = itertools.count(1)
 
 
+class PostgresServer(Server):
+    """A PostgreSQL server; its way to stop waits for no client."""
+
+    def __init__(self, url: str, program: Program, stop: Sequence[str]) -> None:
+        super().__init__(url, program, _answers)
+        self._stop = stop
+
+    def _ask_to_stop(self) -> None:
+        _run(self._program.cwd, *self._stop)
+
+
 @contextmanager
-def running() -> Iterator[Server]:
-    """A server without fsync: a crash of the machine would spoil it, a crash of its own not."""
+def running(
+    durable: bool = False, place: Path | None = None, options: Sequence[str] = ()
+) -> Iterator[PostgresServer]:
+    """A server that survives its own crash, and if `durable` a crash of the machine too.
+
+    Its data are in `place` if one is given; `options` are settings of its own, `name=value`.
+    """
     initdb, postgres, control = (find(name, PLACES) for name in ("initdb", "postgres", "pg_ctl"))
     if initdb is None or postgres is None or control is None:
         absent("PostgreSQL's server is not installed (initdb, postgres)")
     user = plain_user("postgres")
-    with folder("postgres", user) as place:
-        data = str(place / "data")
-        _run(user, place, initdb, "-D", data, "-U", OWNER, "-A", "trust", "-E", "UTF8", "--no-sync")
-        port, log = spare_port(), Log()
-        command = (postgres, "-D", data, "-h", "127.0.0.1", "-p", str(port), *_options())
-        process = Process("postgres", (*as_user(user), *command), log.say, cwd=place)
-        server = Server(f"postgres://{OWNER}@127.0.0.1:{port}", process)
+    with folder("postgres", user, place) as home:
+        data, be = str(home / "data"), as_user(user)
+        _run(home, *be, initdb, "-D", data, "-U", OWNER, "-A", "trust", "-E", "UTF8", "--no-sync")
+        port = spare_port()
+        command = (postgres, "-D", data, "-h", "127.0.0.1", "-p", str(port))
+        settings = tuple(_options(durable, options))
+        server = PostgresServer(
+            f"postgres://{OWNER}@127.0.0.1:{port}",
+            Program("postgres", (*be, *command, *settings), home),
+            (*be, control, "-D", data, "stop", "-m", "fast", "-t", "30"),
+        )
         try:
-            wait_for_server(server, log, _answers)
+            server.start()
             yield server
-            _run(user, place, control, "-D", data, "stop", "-m", "fast", "-t", "5")
+            server.stop()
         finally:
-            process.kill()
+            server.kill()
 
 
-def _options() -> Iterator[str]:
-    for option in ("fsync=off", "full_page_writes=off", "unix_socket_directories="):
+def _options(durable: bool, more: Sequence[str]) -> Iterator[str]:
+    quick = () if durable else ("fsync=off", "full_page_writes=off")
+    for option in (*quick, "unix_socket_directories=", *more):
         yield from ("-c", option)
 
 
-def _run(user: str | None, place: Path, *command: str) -> None:
-    subprocess.run(
-        (*as_user(user), *command), cwd=place, check=True, capture_output=True, timeout=60
-    )
+def _run(place: Path, *command: str) -> None:
+    subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=60)
 
 
 def _answers(url: str) -> bool:

@@ -3,42 +3,34 @@
 import itertools
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import amqp
 
 from backend.embedded.home import spare_port
 from backend.embedded.process import Process
-from tests.stacks.machine import (
-    Log,
-    Server,
-    absent,
-    as_user,
-    find,
-    folder,
-    plain_user,
-    wait_for_server,
-)
+from tests.stacks.machine import Log, absent, as_user, find, folder, plain_user
+from tests.stacks.server import Program, Server
 
 PLACES = (  # before PATH: Debian's own /usr/sbin script insists on the system's user and folders
     "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin",
     "/opt/homebrew/opt/rabbitmq/sbin",
     "/usr/local/opt/rabbitmq/sbin",
 )
+WATERMARK = "0.6"  # RabbitMQ's own
 
 
 _numbers = itertools.count(1)
 
 
-@dataclass
 class RabbitServer(Server):
     """A RabbitMQ server, and how its control program reaches it."""
 
-    control: tuple[str, ...]
-    env: Mapping[str, str]
+    def __init__(self, url: str, program: Program, control: tuple[str, ...]) -> None:
+        super().__init__(url, program, _answers)
+        self._control = control
 
     def new_vhost(self) -> str:
         """The URL of a new virtual host: a broker of its own, as far as its users can tell."""
@@ -47,11 +39,19 @@ class RabbitServer(Server):
         self._ask("set_permissions", "-p", name, "guest", ".*", ".*", ".*")
         return f"{self.url}{name}"
 
+    @contextmanager
+    def alarmed(self) -> Iterator[None]:
+        """Out of memory, it says meanwhile: it reads from no connection that publishes."""
+        self._ask("set_vm_memory_high_watermark", "0")
+        try:
+            yield
+        finally:
+            self._ask("set_vm_memory_high_watermark", WATERMARK)
+
     def _ask(self, *words: str) -> None:
-        subprocess.run(
-            (*self.control, *words), env=self.env, cwd=self.env["HOME"], check=True,
-            capture_output=True, timeout=60,
-        )  # fmt: skip
+        env, place = self._program.env, self._program.cwd
+        command = (*self._control, *words)
+        subprocess.run(command, env=env, cwd=place, check=True, capture_output=True, timeout=60)
 
 
 @contextmanager
@@ -61,19 +61,20 @@ def running() -> Iterator[RabbitServer]:
     epmd = find("epmd", ("/usr/lib/erlang/erts-*/bin",))
     if program is None or epmd is None:
         absent("RabbitMQ is not installed (rabbitmq-server, epmd)")
-    user, log = plain_user("rabbitmq"), Log()
+    user = plain_user("rabbitmq")
     with folder("rabbitmq", user) as place:
         env = _environment(place, spare_port())
-        mapper = Process("epmd", (*as_user(user), epmd), log.say, env, place)
-        process = Process("rabbitmq", (*as_user(user), program), log.say, env, place)
-        url = f"amqp://guest:guest@127.0.0.1:{env['RABBITMQ_NODE_PORT']}/"
-        control = str(Path(program).with_name("rabbitmqctl"))
-        server = RabbitServer(url, process, (*as_user(user), control), env)
+        mapper = Process("epmd", (*as_user(user), epmd), Log().say, env, place)
+        server = RabbitServer(
+            f"amqp://guest:guest@127.0.0.1:{env['RABBITMQ_NODE_PORT']}/",
+            Program("rabbitmq", (*as_user(user), program), place, env),
+            (*as_user(user), str(Path(program).with_name("rabbitmqctl"))),
+        )
         try:
-            wait_for_server(server, log, _answers)
+            server.start()
             yield server
         finally:
-            process.kill()
+            server.kill()
             mapper.kill()
 
 

@@ -8,8 +8,8 @@ import redis
 
 from backend.embedded import redis_server
 from backend.embedded.home import StartError, spare_port
-from backend.embedded.process import Process
-from tests.stacks.machine import Log, Server, absent, folder, wait_for_server
+from tests.stacks.machine import absent, folder
+from tests.stacks.server import Program, Server
 
 DATABASES = 1_000
 _numbers = itertools.count(1)
@@ -17,22 +17,22 @@ _numbers = itertools.count(1)
 
 @contextmanager
 def running() -> Iterator[Server]:
-    """An installed server, else the packaged one; it keeps nothing on disk."""
+    """An installed server, else the packaged one; it keeps nothing: once stopped it comes empty."""
     try:
         program = redis_server.find()
     except StartError as error:
         absent(str(error))
-    port, log = spare_port(), Log()
+    port = spare_port()
     options = ("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no")
     many = ("--databases", str(DATABASES))
     with folder("redis") as place:
-        process = Process("redis", (program, *options, *many), log.say, cwd=place)
-        server = Server(f"redis://127.0.0.1:{port}/", process)
+        command = (program, *options, *many)
+        server = Server(f"redis://127.0.0.1:{port}/", Program("redis", command, place), _answers)
         try:
-            wait_for_server(server, log, _answers)
+            server.start()
             yield server
         finally:
-            process.kill()
+            server.kill()
 
 
 def _answers(url: str) -> bool:

@@ -20,6 +20,7 @@ from backend.embedded.home import spare_port
 from backend.embedded.process import Process
 from backend.embedded.service import MANAGE, private_environment
 from tests.stacks.machine import Log, folder, wait_until
+from tests.stacks.processes import Running, descendants
 
 START_SECONDS = 60
 
@@ -30,15 +31,6 @@ class Stack:
 
     name: str
     env: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Running:
-    """One line of the machine's process table."""
-
-    pid: int
-    parent: int
-    command: str
 
 
 class Service:
@@ -153,27 +145,6 @@ PARTS = {
     "conductor": r"manage\.py conductor",
     "redis": r"(valkey|redis)-server",
 }
-
-
-def process_table() -> list[Running]:
-    """All processes of this machine that live; a zombie only waits to be counted out."""
-    command = ("ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,command=")
-    listing = subprocess.run(command, check=True, capture_output=True, text=True)
-    rows = (line.split(None, 3) for line in listing.stdout.splitlines())
-    return [
-        Running(int(pid), int(parent), command)
-        for pid, parent, state, command in (row for row in rows if len(row) == 4)
-        if not state.startswith("Z")
-    ]
-
-
-def descendants(root: int) -> list[Running]:
-    """The children of a process, and theirs."""
-    table, found, parents = process_table(), [], {root}
-    while fresh := [row for row in table if row.parent in parents]:
-        found += fresh
-        parents = {row.pid for row in fresh}
-    return found
 
 
 @contextmanager

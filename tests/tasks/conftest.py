@@ -1,6 +1,6 @@
 """Declares tasks for tests, and keeps knocks from leaving the process."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +15,8 @@ def knocks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, UUID]]:
     """Every knock that was published, instead of publishing it."""
     published: list[tuple[str, UUID]] = []
 
-    def publish(knock: broker.Knock) -> None:
-        published.append((knock.task, knock.run_id))
+    def publish(knocks: Sequence[broker.Knock]) -> None:
+        published.extend((knock.task, knock.run_id) for knock in knocks)
 
     monkeypatch.setattr(broker, "publish", publish)
     return published

@@ -1,7 +1,7 @@
 """A knock never waits, and one that cannot be published is left to the conductor."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -54,7 +54,7 @@ def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_broker_that_is_away_makes_the_runs_due(
     viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def publish(knock: Knock) -> None:
+    def publish(knocks: Sequence[Knock]) -> None:
         raise broker.BrokerError("away")
 
     monkeypatch.setattr(broker, "publish", publish)
@@ -87,10 +87,10 @@ def test_the_thread_outlives_a_broker_and_a_database_that_are_away(
     good = broker.publish
     away = iter([True])
 
-    def publish(knock: Knock) -> None:
+    def publish(knocks: Sequence[Knock]) -> None:
         if next(away, False):
             raise broker.BrokerError("away")
-        good(knock)
+        good(knocks)
 
     def make_due(run_ids: object) -> None:
         raise ConnectionError("down")
@@ -102,3 +102,24 @@ def test_the_thread_outlives_a_broker_and_a_database_that_are_away(
     until(lambda: knocker.dropped == 1)
     knocker.knock(knock(key))
     until(lambda: knocks == [("count_words", key)])
+
+
+def test_what_waits_is_published_together(
+    monkeypatch: pytest.MonkeyPatch, knocks: list[tuple[str, UUID]]
+) -> None:
+    sizes: list[int] = []
+    good = broker.publish
+
+    def publish(knocks: Sequence[Knock]) -> None:
+        sizes.append(len(knocks))
+        good(knocks)
+
+    monkeypatch.setattr(broker, "publish", publish)
+    with monkeypatch.context() as patch:
+        patch.setattr(Knocker, "_start", lambda self: None)
+        knocker = Knocker()
+        for _ in range(2 * broker.BATCH + 1):
+            knocker.knock(knock(uuid4()))
+    knocker._start()
+    until(lambda: len(knocks) == 2 * broker.BATCH + 1)
+    assert sizes == [broker.BATCH, broker.BATCH, 1]

@@ -1,5 +1,6 @@
 """A bare Context keeps everything in memory, so a definition is tested as a plain function."""
 
+import contextlib
 import io
 import zipfile
 from pathlib import Path
@@ -16,6 +17,26 @@ def test_track_yields_the_items_and_reports_each() -> None:
     seen = [(item, ctx.last_progress) for item in ctx.track("ab", "reading")]
     assert seen == [("a", Progress(0, 2, "reading")), ("b", Progress(1, 2, "reading"))]
     assert ctx.last_progress == Progress(2, 2, "reading")
+
+
+def test_track_tells_the_last_step_though_nobody_looked() -> None:
+    ctx, long = Context(), "x" * 500
+    for item in ctx.track("abcd", long):
+        ctx._backing.is_due = item == "b"
+    assert ctx.last_progress == Progress(4, 4, "x" * 200)
+    with contextlib.suppress(ZeroDivisionError):
+        for item in ctx.track("abcd"):
+            ctx._backing.is_due = False
+            assert item != "d" or 1 / 0
+    assert ctx.last_progress == Progress(3, 4)
+
+
+def test_track_leaves_what_the_function_reported_itself() -> None:
+    ctx = Context()
+    ctx._backing.is_due = False
+    for _ in ctx.track("ab"):
+        ctx.progress(7, 9, "mine")
+    assert ctx.last_progress == Progress(7, 9, "mine")
 
 
 def test_track_without_a_length_knows_no_total() -> None:

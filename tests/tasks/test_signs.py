@@ -14,8 +14,8 @@ from tasks import broker, runs, signs
 from tasks.models import Run, Worker
 from tasks.runs import Vitals
 from tasks.signs import Memory, Silence, Storm
-from tests.stacks.machine import Server
 from tests.stacks.redis_server import new_database
+from tests.stacks.server import Server
 from tests.tasks.holding import hold, start
 
 
@@ -25,6 +25,7 @@ class TestStorm:
     @pytest.fixture(autouse=True)
     def _quick(self, settings: Settings) -> None:
         settings.LEASE_SECONDS = 0.2
+        settings.HEARTBEAT_SECONDS = -1.0  # a silence of less than 0.9 s is none
 
     def looks(self, monkeypatch: pytest.MonkeyPatch, *vitals: Vitals) -> None:
         seen = iter(vitals)
@@ -53,6 +54,21 @@ class TestStorm:
         assert not storm.is_over()
         time.sleep(0.25)
         assert storm.is_over()
+
+    def test_a_long_silence_of_the_database_begins_one_and_a_short_one_does_not(
+        self, monkeypatch: pytest.MonkeyPatch, settings: Settings
+    ) -> None:
+        storm = self.calm(monkeypatch)
+        time.sleep(0.1)
+        self.looks(monkeypatch, Vitals(1_000.1, 9, 1))
+        assert storm.is_over(), "a living worker's lease outlasts that"
+        settings.HEARTBEAT_SECONDS = 0.1
+        storm = self.calm(monkeypatch)
+        time.sleep(0.1)
+        self.looks(monkeypatch, *[Vitals(1_000.1, 9, 1)] * 2)
+        assert not storm.is_over(), "0.1 s is left when the silence begins, less than 0.1 s after"
+        time.sleep(0.06)
+        assert not storm.is_over()
 
     def test_many_leases_that_pass_at_once_begin_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         storm = self.calm(monkeypatch)

@@ -216,7 +216,10 @@ def page(size: str, fields: int) -> str:
          + " } } } } } }", False),
     ],
 )  # fmt: skip
-def test_a_page_counts_as_often_as_it_has_items(document: str, is_refused: bool) -> None:
+def test_a_page_counts_as_often_as_it_has_items(
+    document: str, is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "COST", 8_000)
     if not is_refused:
         admission.admit(parse(document))
         return

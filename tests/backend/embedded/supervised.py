@@ -14,7 +14,7 @@ from pathlib import Path
 
 from backend.embedded.supervisor import Part
 from tests.stacks.machine import wait_until
-from tests.stacks.service import Running, process_table
+from tests.stacks.processes import Running, process_table
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = """

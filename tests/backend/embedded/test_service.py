@@ -12,7 +12,8 @@ from backend import config
 from backend.embedded import home
 from backend.embedded import service as module
 from tests.stacks.machine import wait_until
-from tests.stacks.service import Service, Stack, process_table, running
+from tests.stacks.processes import process_table
+from tests.stacks.service import Service, Stack, running
 
 pytestmark = pytest.mark.xdist_group("embedded")  # one worker process, so that it starts once
 

@@ -102,10 +102,10 @@ async def test_a_body_that_stops_coming_is_answered_with_408(
     assert (exchange.status, error_code(exchange)) == (408, "BAD_REQUEST")
 
 
-async def test_large_bodies_on_their_way_are_few_and_small_ones_pass(
+async def test_large_bodies_on_their_way_have_a_limit_together_and_small_ones_pass(
     make_front: MakeFront, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(body, "LARGE_BODIES", 2)
+    monkeypatch.setattr(body, "LARGE_BYTES", 1_300)
     monkeypatch.setattr(body, "SMALL", 500)
     front = make_front(echo)
     large: list[Any] = [b"x" * 501, SILENCE]

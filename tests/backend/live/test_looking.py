@@ -103,10 +103,10 @@ async def test_dear_events_hold_a_job_no_longer_than_its_time(
     assert [each["data"]["runEvents"]["node"]["number"] for each in told] == [1, 2, 3]
 
 
-async def test_many_watches_wait_a_little_for_one_look_and_few_for_none(
+async def test_looks_that_take_long_wait_for_many_and_others_for_little(
     pool: Pool, viewer: Viewer, in_thread: InThread, open_: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looking, "LOOK_SECONDS", 1.0)
+    monkeypatch.setattr(looking, "REST_SECONDS", 5.0)
     run = await in_thread(start, viewer)
     watches = [await open_(WATCH, id=gid(run)) for _ in range(10)]
     jobs = 0
@@ -118,15 +118,18 @@ async def test_many_watches_wait_a_little_for_one_look_and_few_for_none(
 
     looker = Looker(counted)
     working = asyncio.create_task(looker.work())
-    async with asyncio.timeout(10):
-        for _ in range(looking.LOOKS_AT_ONCE):  # far within the second
+    async with asyncio.timeout(4):  # shorter than the longest rest
+        for _ in range(5):
             await looker.look(watches[0])
-        assert jobs == looking.LOOKS_AT_ONCE
+        assert jobs == 5
+        monkeypatch.setattr(looking, "REST", 1_000_000)
+        monkeypatch.setattr(looking, "REST_SECONDS", 1.0)
+        await looker.look(watches[0])
         waiting = [asyncio.ensure_future(looker.look(each)) for each in watches[:5]]
         await asyncio.sleep(0.1)
         waiting += [asyncio.ensure_future(looker.look(each)) for each in watches[5:]]
         await asyncio.gather(*waiting)
-    assert jobs == looking.LOOKS_AT_ONCE + 1
+    assert jobs == 7
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
 

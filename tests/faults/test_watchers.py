@@ -18,9 +18,10 @@ from tests.acceptance.client import Client
 from tests.acceptance.jobs import begin, until, until_status, with_jobs
 from tests.acceptance.watching import WATCH, Watcher, open_socket, subscribe
 from tests.stacks.machine import Log, wait_until
-from tests.stacks.service import Service, Stack, descendants, running
+from tests.stacks.processes import descendants
+from tests.stacks.service import Service, Stack, running
 
-pytestmark = pytest.mark.xdist_group("watchers")  # each has a service of its own
+pytestmark = pytest.mark.xdist_group("embedded")  # each has a service of its own
 
 TEXT = "x" * 50_000
 HEAVY = f"""subscription($id: ID!) {{ run(id: $id) {{

@@ -12,6 +12,7 @@ from backend.embedded.process import Process
 from backend.embedded.service import MANAGE
 from tests.acceptance.client import COUNT, Client
 from tests.acceptance.jobs import begin, lines, until, until_status, with_jobs
+from tests.faults.matrix import Matrix
 from tests.stacks.machine import Log, wait_until
 from tests.stacks.service import Service, Stack, running
 
@@ -39,7 +40,7 @@ def outcomes(client: Client, run: str) -> list[str]:
 
 
 def test_at_sigterm_runs_are_given_back_and_performed_by_the_next_worker(
-    own_stack: Stack, tmp_path: Path
+    own_stack: Stack, tmp_path: Path, matrix: Matrix
 ) -> None:
     """Cooperative, deaf, and parked; the budget of none is spent."""
     with running(own_stack, WORKER_PROCESSES="3", **with_jobs(tmp_path)) as service:
@@ -56,13 +57,15 @@ def test_at_sigterm_runs_are_given_back_and_performed_by_the_next_worker(
             os.kill(pid, signal.SIGTERM)
         until_status(client, parked, "LOST")
         until(lambda: any("worker ended (exit code 0)" in line for line in service.log.lines))
-        assert time.monotonic() - asked < 6
+        seconds = time.monotonic() - asked
+        assert seconds < 6
         for run, name in ((heard, "heard"), (deaf, "deaf")):
             assert client.finished(run)["status"] == "SUCCEEDED"
             assert outcomes(client, run) == ["RELEASED", "SUCCEEDED"]
             assert len(lines(tmp_path / name)) == 2
         assert client.read(parked)["error"]["code"] == "WORKER_STOPPED"
         assert len(lines(tmp_path / "parked")) == 1
+    matrix.record("SIGTERM of a worker with runs", "given back, budget unspent; exit 0", seconds)
 
 
 def test_what_can_finish_in_time_is_not_disturbed_by_sigterm(
@@ -77,7 +80,9 @@ def test_what_can_finish_in_time_is_not_disturbed_by_sigterm(
         assert outcomes(client, run) == ["SUCCEEDED"]
 
 
-def test_a_rolling_restart_under_load_fails_no_run(own_stack: Stack, tmp_path: Path) -> None:
+def test_a_rolling_restart_under_load_fails_no_run(
+    own_stack: Stack, tmp_path: Path, matrix: Matrix
+) -> None:
     """Two workers leave and come again in turn while runs are asked for."""
     with running(own_stack, **with_jobs(tmp_path)) as service:
         client, other = Client(service), extra(service)
@@ -99,6 +104,7 @@ def test_a_rolling_restart_under_load_fails_no_run(own_stack: Stack, tmp_path: P
         ended = [attempt["outcome"] for run in found for attempt in run["attempts"]]
         assert set(ended) <= {"SUCCEEDED", "RELEASED"}
         assert ended.count("SUCCEEDED") == len(runs)
+    matrix.record("workers leave and come in turn, under load", "no run fails", None)
 
 
 @pytest.mark.xdist_group("embedded")
@@ -129,7 +135,7 @@ def test_a_worker_of_some_queues_takes_no_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.xdist_group("embedded")
-def test_a_task_that_came_with_a_new_worker_runs_at_once(tmp_path: Path) -> None:
+def test_a_task_that_came_with_a_new_worker_runs_at_once(tmp_path: Path, matrix: Matrix) -> None:
     """An old worker takes the knock for a task it does not know; the row waits for a new one."""
     env = with_jobs(tmp_path)
     with running(Stack("embedded"), **env) as service:
@@ -146,6 +152,11 @@ def test_a_task_that_came_with_a_new_worker_runs_at_once(tmp_path: Path) -> None
             assert known["status"] == "SUCCEEDED"
             assert client.read(run)["status"] == "QUEUED"
             os.kill(service.part("worker").pid, signal.SIGKILL)
+            killed = time.monotonic()
             assert client.finished(run, seconds=15)["status"] == "SUCCEEDED"
+            seconds = time.monotonic() - killed
         finally:
             yesterday.kill()
+    matrix.record(
+        "workers of yesterday's code, who do not know a task", "it waits for a new one", seconds
+    )

@@ -1,0 +1,1 @@
+"""The soak: a mixed load, faults from a seed, and the oracle at the end."""

@@ -1,0 +1,25 @@
+"""A short soak keeps every promise; the page shows the reports that are kept."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.soak import page
+from bench.soak.__main__ import is_clean, soak
+from tests.stacks.fixtures import NAMES
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES]
+)
+def test_a_short_soak_keeps_every_promise(name: str, tmp_path: Path) -> None:
+    report = soak(name, tmp_path, seconds=20, quiet=3, seed=1, rate=15, pause=2)
+    assert is_clean(report), report
+    assert report["kills"] > 3
+    assert report["runs"] > 200
+    assert report["by_status"]["SUCCEEDED"] > 200
+
+
+def test_the_page_shows_the_reports_that_are_kept() -> None:
+    text = page.PAGE.read_text(encoding="utf-8")
+    assert page.renewed(text) == text
