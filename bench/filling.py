@@ -16,6 +16,7 @@ from tasks.status import Kind, Level, Outcome
 
 DAYS = 90  # over which the rows are spread
 LARGE = "x" * 60_000  # a text in one input of a thousand
+DORMANT = "dormant"  # a user with many runs, none of them among the newer nine tenths
 LINES = 50_000  # log lines of the newest run that succeeded
 
 TASKS = {"count_words": 700, "profile_dataset": 250, "retired": 49, "seldom": 1}
@@ -52,6 +53,7 @@ class Filler:
         self._start = datetime.now(UTC) - timedelta(days=DAYS)
         self._step = timedelta(days=DAYS) / (rows + 1)
         self._users: list[UUID] = []
+        self._dormant = self._keys.at(self._start)
         self._runs: list[tuple[UUID, UUID, str, datetime]] = []
 
     def fill(self) -> None:
@@ -70,6 +72,10 @@ class Filler:
             _execute("VACUUM ANALYZE")
             _execute("RESET statement_timeout")
 
+    def _owner_of_run(self, number: int) -> UUID:
+        is_dormants = number < self._rows / 10 and number % 3 == 0
+        return self._dormant if is_dormants else self._owner()
+
     def _owner(self) -> UUID:
         """One user has three rows of ten, the first few have many, the most have few."""
         if self._chance.random() < 0.3:
@@ -85,6 +91,7 @@ class Filler:
             key = self._keys.at(self._start)
             self._users.append(key)
             yield key, f"user{number}", "!", "", "", "", False, True, False, self._start
+        yield self._dormant, DORMANT, "!", "", "", "", False, True, False, self._start
 
     def _token_rows(self) -> Iterator[Row]:
         yield (
@@ -111,7 +118,8 @@ class Filler:
         open_ones = [word for word, part in OPEN.items() for _ in range(int(self._rows * part))]
         for number in range(self._rows):
             at = self._start + number * self._step
-            key, owner, task = self._keys.at(at), self._owner(), task_of(self._chance)
+            key, owner = self._keys.at(at), self._owner_of_run(number)
+            task = task_of(self._chance)
             left = self._rows - number
             status = open_ones[left - 1] if left <= len(open_ones) else end_of(self._chance)
             self._runs.append((key, owner, status, at))

@@ -27,7 +27,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from bench.requests import cpu_ms
+from bench.costs import cpu_ms
 from tests.stacks import postgres, redis_server
 from tests.stacks.service import Service, Stack, running
 
