@@ -37,7 +37,7 @@ test: .venv/.dev ## run the tests; TESTS=path/to/test_file.py runs some
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup $(TESTS)
 
 faults: .venv/.dev ## do every fault to each stack at the published times, and write docs/faults.md
-	@$(BIN)/python -m pytest --no-header --numprocesses 3 --dist loadgroup tests/faults --faults-scale 1 --faults-page
+	@$(BIN)/python -m pytest --no-header --numprocesses 6 --dist loadgroup tests/faults --faults-scale 1 --faults-page
 
 soak: .venv/.dev ## kill parts under load, STACK=embedded SECONDS=900 SEED=1, and judge what is left
 	@$(BIN)/python -m bench.soak --stack $(STACK) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))

@@ -18,6 +18,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--faults-page", action="store_true", help=text)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """At the published times nearly all is waiting: a stack is set up more than once and waited
+    for side by side, file by file and fault by fault.
+    """
+    if config.getoption("faults_scale") < 1:
+        return
+    for item in items:
+        if item.get_closest_marker("xdist_group") is not None:
+            callspec = getattr(item, "callspec", None)
+            fault = callspec.params.get("action", "") if callspec else ""
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}{fault}"))
+
+
 @pytest.fixture(scope="session")
 def scale(request: pytest.FixtureRequest) -> Scale:
     return Scale(request.config.getoption("faults_scale", 0.1))

@@ -53,11 +53,10 @@ class Matrix:
 
 
 def stack_of(item: pytest.Item) -> str:
-    """The stack of a test: its group, by which its servers are shared."""
-    marker = item.get_closest_marker("xdist_group")
-    assert marker is not None, "a test of a fault has a stack: mark its xdist_group"
-    assert marker.args[0] in NAMES, marker.args
-    return str(marker.args[0])
+    """The stack of a test: the group by which its servers are shared."""
+    stacks = {mark.args[0] for mark in item.iter_markers("xdist_group")} & set(NAMES)
+    assert len(stacks) == 1, "a test of a fault has one stack: mark its xdist_group"
+    return str(stacks.pop())
 
 
 def recorded(reports: Sequence[pytest.TestReport]) -> list[Recovery]:
