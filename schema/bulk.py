@@ -76,42 +76,46 @@ def _start_runs(root: Any, info: Any, runs: Sequence[dict[str, Any]]) -> dict[st
     if len(runs) > BULK:
         message = f"At most {BULK:,} runs can be started at once."
         return {"items": [], "errors": [user_error(Problem(message, path=("runs",)))]}
+    asked = [_asked(each) for each in runs]
+    viewer = info.context.signed_in
     try:
-        asked = [_asked(place, each) for place, each in enumerate(runs)]
-        outcomes = submission.submit_many(info.context.signed_in, asked)
+        started = submission.submit_many(viewer, [it for it in asked if isinstance(it, Asked)])
     except Refused as refused:
         return {"items": [], "errors": errors_of(refused)}
-    show(info, [each.run for each in outcomes if isinstance(each, Submitted)])
-    placed = enumerate(zip(outcomes, asked, strict=True))
-    items = [_item(outcome, place, each.task) for place, (outcome, each) in placed]
+    show(info, [each.run for each in started if isinstance(each, Submitted)])
+    outcomes = iter(started)
+    items = [
+        _item(next(outcomes) if isinstance(each, Asked) else each, place, next(iter(given["task"])))
+        for place, (given, each) in enumerate(zip(runs, asked, strict=True))
+    ]
     return {"items": items, "errors": []}
 
 
-def _asked(place: int, given: dict[str, Any]) -> Asked:
+def _asked(given: dict[str, Any]) -> Asked | Refused:
     ((name, data),) = given["task"].items()
     task = REGISTRY[name]
     if name in TASK_TYPES.inputs:
         data = with_file_keys(task, data)
     elif data is not True:
         message = f"{mutation_name(name)} takes no input: say true."
-        raise Refused([Problem(message, path=("runs", place, "task", name))])
+        return Refused([Problem(message, path=("input",))])
     else:
         data = {}
     return Asked(task, data, read_options(given.get("options")))
 
 
-def _item(outcome: Submitted | Refused, place: int, task: Task) -> dict[str, Any]:
+def _item(outcome: Submitted | Refused, place: int, task: str) -> dict[str, Any]:
     if isinstance(outcome, Submitted):
         return {"run": outcome.run, "replayed": outcome.replayed, "errors": []}
     problems = [replace(each, path=_path(each, place, task)) for each in outcome.problems]
     return {"run": None, "replayed": False, "errors": errors_of(Refused(problems))}
 
 
-def _path(problem: Problem, place: int, task: Task) -> tuple[str | int, ...]:
+def _path(problem: Problem, place: int, task: str) -> tuple[str | int, ...]:
     """Where the value at fault is in the arguments."""
     match problem.path:
         case ("input", *within):
-            return ("runs", place, "task", task.name, *within)
+            return ("runs", place, "task", task, *within)
         case path:
             return ("runs", place, *path)
 

@@ -59,6 +59,9 @@ class Limits(graphene.ObjectType):
     queued_runs = graphene.Int(
         required=True, description="Runs of one owner that may wait for their start at once."
     )
+    bulk_runs = graphene.Int(
+        required=True, description="Runs that one mutation may start, cancel or delete."
+    )
     request_size = BigInt(required=True, description="Bytes of a request's body.")
     upload_size = BigInt(required=True, description="Bytes of an uploaded file.")
     open_uploads = graphene.Int(
@@ -165,6 +168,7 @@ class Query(graphene.ObjectType):
             requests_per_minute=settings.REQUESTS_PER_MINUTE,
             cost_per_minute=settings.COST_PER_MINUTE,
             queued_runs=settings.QUEUED_RUNS,
+            bulk_runs=limits.BULK,
             request_size=settings.REQUEST_SIZE,
             upload_size=settings.UPLOAD_SIZE,
             open_uploads=settings.OPEN_UPLOADS,

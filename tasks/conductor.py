@@ -40,6 +40,7 @@ class Conductor:
 
     def work(self) -> None:
         """Tick until stopped; a database or broker that is away is waited for."""
+        log.info("ready, beside any others")
         while not self._done.is_set():
             try:
                 self.tick()

@@ -123,7 +123,9 @@ def _raised(task: Task, run: Run, error: BaseException) -> Ending:
         # The text of a stranger's exception may carry secrets, so only its name is shown.
         code, message = "TASK_ERROR", f"{type(error).__name__}: the worker's log says more."
     if isinstance(error, task.options.retry_on):
-        return _again(code, message, _backoff(task, run))
+        # A time limit interrupts anywhere, as a death does.
+        is_cut_off = isinstance(error, TimeLimit)
+        return _again(code, message, _backoff(task, run), cut_off=is_cut_off)
     return _failed(code, message)
 
 
@@ -208,10 +210,11 @@ def _failed(code: str, message: str, *, retryable: bool = False) -> Ending:
     return Ending(Status.FAILED, Outcome.FAILED, error=error)
 
 
-def _again(code: str, message: str, delay: float) -> Ending:
+def _again(code: str, message: str, delay: float, *, cut_off: bool = False) -> Ending:
     """Another attempt after so many seconds, if the row has budget left; else the failure."""
+    delay = min(max(float(delay), 0.0), MONTH)
     failure = _failed(code, message, retryable=True)
-    return replace(failure, status=Status.SCHEDULED, delay=min(max(float(delay), 0.0), MONTH))
+    return replace(failure, status=Status.SCHEDULED, delay=delay, cut_off=cut_off)
 
 
 def _first(error: ValidationError) -> str:

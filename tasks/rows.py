@@ -68,13 +68,10 @@ def _run(row: Sequence[Any], shape: _Shape, alias: str) -> Run:
 
 @cache
 def _shape(vendor: str, names: tuple[str, ...]) -> _Shape:
-    """Columns that are unknown here belong to a later version, which has migrated already."""
     fields = {field.attname: field for field in Run._meta.concrete_fields}
     converters = []
     for name in names:
-        if (field := fields.get(name)) is None:
-            continue
-        column = field.get_col("tasks_run")
+        column = fields[name].get_col("tasks_run")
         steps = connection.ops.get_db_converters(column) + column.get_db_converters(connection)
         if steps:
             converters.append((name, _in_turn(steps, column)))

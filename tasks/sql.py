@@ -7,7 +7,7 @@ statement, so no machine's own clock decides anything.
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -22,11 +22,14 @@ from tasks.rows import fetch
 
 @dataclass(frozen=True)
 class Verb:
-    """`change` is an INSERT or UPDATE of tasks_run; each of `then` selects from `u`."""
+    """`change` is an INSERT or UPDATE of tasks_run; each of `then` selects from `u`.
+
+    `returning` names columns, never all: a migration may bring one while this process lives.
+    """
 
     change: str
     then: tuple[str, ...] = ()
-    returning: str = "*"
+    returning: str = field(kw_only=True)
 
 
 # What is said of a run that is asked for, and PostgreSQL's types; `place` counts them from 0.

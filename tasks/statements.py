@@ -74,6 +74,7 @@ def _claim(which: str) -> Verb:
         SELECT id, attempt, %(token)s, %(worker)s, {now} FROM u""",
             _EVENT + "id, revision, {now}, 'STARTED', attempt, %(worker)s FROM u",
         ),
+        returning="id, owner_id, task, status, revision, attempt, failures, token, input",
     )
 
 

@@ -126,6 +126,10 @@ def _follow(house: Housekeeper) -> None:
     def dying(**_: Any) -> None:
         notifier.HERALD.flush(TELL_SECONDS)
 
+    @signals.worker_shutdown.connect(weak=False)
+    def gone(**_: Any) -> None:
+        over.set()  # not before: what still runs may be canceled
+
     @signals.task_unknown.connect(weak=False)
     def unknown(name: str, id: str, **_: Any) -> None:
         house.hand_back(UUID(id))
@@ -135,7 +139,6 @@ def _follow(house: Housekeeper) -> None:
         if BOARD.release_at is not None:
             return  # asked already: the first word holds
         BOARD.release_after(settings.SHUTDOWN_SECONDS)
-        over.set()
         house.leave()
         # The runs are given back by then, so nothing is lost by going, whoever still clings.
         patience = settings.SHUTDOWN_SECONDS + RELEASE_GRACE_SECONDS + LEAVE_SECONDS

@@ -1,21 +1,23 @@
 from django.db import migrations, models
 
 from tasks.newest import NewestIndex
+from tasks.online import AddIndexOnline, RemoveIndexOnline
 
 
 class Migration(migrations.Migration):
+    atomic = False
     dependencies = [("tasks", "0004_admin_lists")]
 
     operations = [
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="run",
             index=NewestIndex(fields=["owner", "-id"], name="run_of_owner"),
         ),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="run",
             index=NewestIndex(fields=["owner", "task", "-id"], name="run_of_owner_task"),
         ),
-        migrations.AddIndex(
+        AddIndexOnline(
             model_name="run",
             index=NewestIndex(
                 condition=models.Q(("status", "SUCCEEDED"), _negated=True),
@@ -23,7 +25,7 @@ class Migration(migrations.Migration):
                 name="run_of_owner_status",
             ),
         ),
-        migrations.RemoveIndex(model_name="run", name="run_owner"),
-        migrations.RemoveIndex(model_name="run", name="run_owner_task"),
-        migrations.RemoveIndex(model_name="run", name="run_owner_status"),
+        RemoveIndexOnline(model_name="run", name="run_owner"),
+        RemoveIndexOnline(model_name="run", name="run_owner_task"),
+        RemoveIndexOnline(model_name="run", name="run_owner_status"),
     ]

@@ -84,6 +84,15 @@ def chatter(ctx: Context, *, seconds: float, text: str, ledger: str) -> None:
     for _ in ctx.track(range(int(seconds * 20))):
         time.sleep(0.05)
 
+@task(on_lost="rerun")
+def write_digits(ctx: Context, *, times: int) -> None:
+    with ctx.save("digits.txt", "text/plain") as stream:
+        stream.write(b"0123456789" * times)
+
+@task(on_lost="rerun")
+def do_nothing(ctx: Context) -> None:
+    pass
+
 @task(on_lost="rerun", queue="elsewhere")
 def work_elsewhere(ctx: Context, *, ledger: str) -> None:
     line(ledger)

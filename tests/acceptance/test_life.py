@@ -17,6 +17,14 @@ CANCEL_ALL = """mutation($filter: RunFilter!) { cancelRuns(filter: $filter) {
   items { run { id status } errors { code } } errors { code } } }"""
 RERUN = """mutation($id: ID!) { rerun(id: $id) {
   run { id rerunOf { id } } replayed errors { code } } }"""
+FILES = """query($id: ID!) { run(id: $id) {
+  files(first: 5) { nodes { id name size download { url } } } } }"""
+DELETE_FILE = "mutation($id: ID!) { deleteFile(id: $id) { deletedId errors { code } } }"
+DELETE_RUN = "mutation($id: ID!) { deleteRun(id: $id) { deletedId errors { code } } }"
+START_BARE = """mutation { startRuns(runs: [
+  {task: {doNothing: true}}, {task: {doNothing: false}}, {task: {doNothing: true}}]) {
+  items { run { id } errors { field code message } } errors { code } } }"""
+STARTED_AT = "query($id: ID!) { run(id: $id) { startedAt } }"
 EVENTS = """query($id: ID!, $last: Int, $filter: EventFilter) { run(id: $id) {
   events(last: $last, filter: $filter) { nodes { kind level message attempt number } } } }"""
 
@@ -103,6 +111,26 @@ def test_waiting_runs_are_canceled_by_a_filter_with_a_word_for_each(client: Clie
     assert client.ask(CANCEL_ALL, filter={"tags": ["night"]})["cancelRuns"]["items"] == []
 
 
+def test_waiting_and_running_runs_are_canceled_together(client: Client, tmp_path: Path) -> None:
+    tagged = {"tags": ["both"]}
+    running = [
+        begin(client, "sleepAWhile", tagged, seconds=30, ledger=str(tmp_path / f"{n}"))
+        for n in range(2)
+    ]
+    for run in running:
+        until_status(client, run, "RUNNING")
+    late = {**tagged, "runAt": soon(3_600)}
+    waiting = [begin(client, "sleepAWhile", late, seconds=1, ledger="x") for _ in range(2)]
+    payload = client.ask(CANCEL_ALL, filter=tagged)["cancelRuns"]
+    assert {item["run"]["id"]: item["run"]["status"] for item in payload["items"]} == {
+        **dict.fromkeys(running, "CANCELING"),
+        **dict.fromkeys(waiting, "CANCELED"),
+    }
+    for run in running:
+        until_status(client, run, "CANCELED")
+        assert outcomes(client.read(run)) == ["CANCELED"]
+
+
 def test_a_run_waits_for_its_time(client: Client, ledger: Path) -> None:
     at = soon(3)
     run = begin(client, "sleepAWhile", {"runAt": at}, seconds=0, ledger=str(ledger))
@@ -162,6 +190,58 @@ def test_every_priority_is_performed(client: Client, ledger: Path, priority: str
     options = {"priority": priority}
     run = begin(client, "sleepAWhile", options, seconds=0, ledger=str(ledger))
     assert client.finished(run)["status"] == "SUCCEEDED"
+
+
+def test_what_is_urgent_goes_before_what_waits_already(client: Client, tmp_path: Path) -> None:
+    ledger = str(tmp_path / "ledger")
+    stuck = [begin(client, "sleepDeaf", seconds=2, ledger=ledger) for _ in range(2)]
+    for run in stuck:
+        until_status(client, run, "RUNNING")
+    normal = [begin(client, "sleepAWhile", seconds=0.1, ledger=ledger) for _ in range(10)]
+    urgent = begin(client, "writeDigits", {"priority": "HIGH"}, times=1)
+    started = {}
+    for run in (*normal, urgent):
+        client.finished(run)
+        started[run] = client.ask(STARTED_AT, id=run)["run"]["startedAt"]
+    earlier = [run for run in normal if started[run] < started[urgent]]
+    assert len(earlier) <= 2  # that the worker's two slots had been given already
+
+
+def test_what_a_task_saved_is_downloaded_whole_and_in_part_until_it_is_deleted(
+    client: Client,
+) -> None:
+    run = client.finished(begin(client, "writeDigits", times=1_000))
+    (file,) = client.ask(FILES, id=run["id"])["run"]["files"]["nodes"]
+    assert (file["name"], file["size"]) == ("digits.txt", 10_000)
+    url, http = file["download"]["url"], client.service.http
+    whole, part = http.get(url), http.get(url, headers={"Range": "bytes=9995-"})
+    assert (whole.status_code, whole.content) == (200, b"0123456789" * 1_000)
+    assert (part.status_code, part.content) == (206, b"56789")
+    assert part.headers["content-range"] == "bytes 9995-9999/10000"
+    assert client.ask(DELETE_FILE, id=file["id"])["deleteFile"]["errors"] == []
+    assert http.get(url).status_code in (404, 410)
+    assert client.ask(DELETE_RUN, id=run["id"])["deleteRun"]["deletedId"] == run["id"]
+    assert client.ask(FILES, id=run["id"])["run"] is None
+
+
+def test_a_task_without_input_is_started_by_true_and_a_false_harms_no_other(
+    client: Client,
+) -> None:
+    payload = client.ask(START_BARE)["startRuns"]
+    first, refused, last = payload["items"]
+    assert payload["errors"] == []
+    for item in (first, last):
+        assert client.finished(item["run"]["id"])["status"] == "SUCCEEDED"
+    assert refused == {
+        "run": None,
+        "errors": [
+            {
+                "field": ["runs", "1", "task", "doNothing"],
+                "code": "BAD_USER_INPUT",
+                "message": "doNothing takes no input: say true.",
+            }
+        ],
+    }
 
 
 def test_a_rerun_is_performed_and_linked(client: Client, ledger: Path) -> None:

@@ -16,6 +16,8 @@ from tests.faults.matrix import Matrix
 from tests.stacks.machine import Log, wait_until
 from tests.stacks.service import Service, Stack, running
 
+CANCEL = "mutation($id: ID!) { cancelRun(id: $id) { errors { code } } }"
+
 
 def extra(service: Service, *words: str) -> Process:
     """One more worker beside that of the service, once it is ready."""
@@ -66,6 +68,20 @@ def test_at_sigterm_runs_are_given_back_and_performed_by_the_next_worker(
         assert client.read(parked)["error"]["code"] == "WORKER_STOPPED"
         assert len(lines(tmp_path / "parked")) == 1
     matrix.record("SIGTERM of a worker with runs", "given back, budget unspent; exit 0", seconds)
+
+
+@pytest.mark.xdist_group("embedded")
+def test_a_worker_that_leaves_hears_of_cancels_as_before(tmp_path: Path) -> None:
+    """Far from its next heartbeat and from its leave."""
+    slow = {"LEASE_SECONDS": "60", "HEARTBEAT_SECONDS": "20", "SHUTDOWN_SECONDS": "30"}
+    with running(Stack("embedded"), **{**with_jobs(tmp_path), **slow}) as service:
+        client = Client(service)
+        run = begin(client, "sleepAWhile", seconds=60, ledger=str(tmp_path / "ledger"))
+        until_status(client, run, "RUNNING")
+        os.kill(service.part("worker").pid, signal.SIGTERM)
+        until(lambda: any("leaving: what runs may finish" in line for line in service.log.lines))
+        client.ask(CANCEL, id=run)
+        until_status(client, run, "CANCELED", 10)
 
 
 def test_what_can_finish_in_time_is_not_disturbed_by_sigterm(

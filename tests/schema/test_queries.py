@@ -157,7 +157,8 @@ def test_nobody_signed_in_is_unauthenticated(ask: Ask, query: str) -> None:
 
 def test_nobody_signed_in_may_ask_who_and_what_the_limits_are(ask: Ask, settings: Settings) -> None:
     answer = ask(
-        "{ viewer { id } limits { pageSize requestSize uploadSize openUploads storedBytes depth } }"
+        "{ viewer { id } limits { pageSize bulkRuns requestSize uploadSize openUploads storedBytes"
+        " depth } }"
     )
     assert answer["data"]["viewer"] is None
     assert answer["data"]["limits"] == {
@@ -167,6 +168,7 @@ def test_nobody_signed_in_may_ask_who_and_what_the_limits_are(ask: Ask, settings
         "openUploads": settings.OPEN_UPLOADS,
         "storedBytes": settings.STORED_BYTES,
         "depth": 12,
+        "bulkRuns": 1_000,
     }
 
 

@@ -237,6 +237,32 @@ def test_a_soft_time_limit_is_raised_even_out_of_a_sleep(
     assert (run.status, run.error["code"]) == ("FAILED", "TIME_LIMIT")
 
 
+@pytest.mark.parametrize(
+    ("on_lost", "effects", "status", "may_have_repeated"),
+    [
+        ("rerun", "free", "SCHEDULED", True),
+        ("rerun", "gated", "SCHEDULED", False),
+        ("park", "free", "FAILED", False),
+        ("park", "gated", "SCHEDULED", False),
+    ],
+)
+def test_who_is_interrupted_by_a_soft_time_limit_is_not_repeated_in_silence(
+    viewer: Viewer,
+    declare: Callable[..., Task],
+    on_lost: str,
+    effects: str,
+    status: str,
+    may_have_repeated: bool,
+) -> None:
+    def work(ctx: Context) -> None:
+        """Work."""
+        time.sleep(5)
+
+    run = perform(viewer, declare(work, on_lost, effects=effects, soft_time_limit=0.2))
+    assert (run.status, run.may_have_repeated) == (status, may_have_repeated)
+    assert run.failures == 1
+
+
 def test_a_soft_time_limit_does_not_outlive_its_function(
     viewer: Viewer, declare: Callable[..., Task]
 ) -> None:

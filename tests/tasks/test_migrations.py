@@ -1,14 +1,28 @@
 """Yesterday's code goes on writing while a migration brings today's columns."""
 
+from collections.abc import Iterator
+
 import pytest
+from django.core.management import call_command
 from django.db import connection
-from django.db.migrations import AddField
+from django.db.migrations import (
+    AddConstraint,
+    AddField,
+    AddIndex,
+    CreateModel,
+    RemoveIndex,
+    RunPython,
+)
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import NOT_PROVIDED
 
 from accounts.viewer import Viewer
+from tasks import runs
 from tasks.models import Run
-from tests.tasks.holding import hold, start
+from tasks.online import AddIndexOnline, RemoveIndexOnline
+from tests.tasks.holding import SUCCESS, hold, let_lease_pass, start
 
 FIRST_SUBMIT = """INSERT INTO tasks_run (id, owner_id, task, input, input_hash, on_lost,
     max_failures, status, revision, attempt, failures, rings, ring_at, created_at)
@@ -16,18 +30,83 @@ SELECT %s, owner_id, task, input, input_hash, on_lost, max_failures, 'QUEUED', 1
     created_at, created_at FROM tasks_run"""
 
 
+# Yesterday's code lives with these; indexes may go, too.
+HARMLESS = {CreateModel, AddField, AddIndex, AddConstraint, RunPython, AddIndexOnline}
+HARMLESS_TOO = {RemoveIndex, RemoveIndexOnline}
+# Read one by one: a constraint that was made again, and columns that may be longer or null since.
+LOOKED_AT = {
+    ("tasks", "0002_life_of_a_run", "AlterField"),
+    ("tasks", "0004_admin_lists", "AlterField"),
+    ("tasks", "0004_admin_lists", "RemoveConstraint"),
+}
+
+
+def migrations() -> Iterator[tuple[str, str, Operation]]:
+    """Each operation of our own migrations, with the app's and the migration's names."""
+    found = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
+    for (app, name), migration in sorted(found.items()):
+        if app in ("accounts", "tasks"):
+            for operation in migration.operations:
+                yield app, name, operation
+
+
+def test_a_migration_takes_nothing_away_that_yesterdays_code_needs() -> None:
+    others = {
+        (app, name, type(operation).__name__)
+        for app, name, operation in migrations()
+        if type(operation) not in HARMLESS | HARMLESS_TOO
+    }
+    assert others == LOOKED_AT
+
+
 def test_a_later_column_may_be_null_or_has_a_default_in_the_database() -> None:
-    migrations = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
     added = [
-        (name, operation.name, operation.field)
-        for (app, name), migration in migrations.items()
-        if app == "tasks"
-        for operation in migration.operations
+        (f"{app} {name}: {operation.name}", operation.field)
+        for app, name, operation in migrations()
         if isinstance(operation, AddField)
     ]
     assert len(added) > 10
-    for name, column, field in added:
-        assert field.null or field.db_default is not NOT_PROVIDED, f"{name}: {column}"
+    for where, field in added:
+        assert field.null or field.db_default is not NOT_PROVIDED, where
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.database
+def test_a_column_of_tomorrows_code_disturbs_no_verb(viewer: Viewer) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE tasks_run ADD COLUMN of_tomorrow text")
+    try:
+        first, second = start(viewer), start(viewer)
+        assert runs.finish(hold(first), SUCCESS) == "SUCCEEDED"
+        hold(second)
+        let_lease_pass(second)
+        assert [run.pk for run in runs.recover()] == [second.pk]
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE tasks_run DROP COLUMN of_tomorrow")
+
+
+def indexes() -> set[str]:
+    with connection.cursor() as cursor:
+        constraints = connection.introspection.get_constraints(cursor, "tasks_run")
+    return {name for name, each in constraints.items() if each["index"]}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.database
+def test_a_migration_of_indexes_may_be_cut_off_and_repeated(viewer: Viewer) -> None:
+    """And taken back; a run is there all the time."""
+    start(viewer)
+    today = indexes()
+    call_command("migrate", "tasks", "0004", verbosity=0)
+    before = indexes()
+    assert before != today
+    call_command("migrate", "tasks", verbosity=0)
+    assert indexes() == today
+    MigrationRecorder(connection).record_unapplied("tasks", "0005_newest_of_an_owner")
+    call_command("migrate", "tasks", verbosity=0)
+    assert indexes() == today
+    assert Run.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
