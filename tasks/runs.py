@@ -48,7 +48,7 @@ class Hold:
 
 @dataclass(frozen=True)
 class Ending:
-    """How an attempt ended, as its worker sees it; the row may know better (see FINISH).
+    """How an attempt ended, as its worker sees it; the row may know better (see HAND_BACK).
 
     `status` is SUCCEEDED, FAILED or CANCELED, or SCHEDULED (another attempt after `delay` seconds)
     or QUEUED (released: another worker may have it at once).
@@ -165,21 +165,22 @@ def finish(hold: Hold, ending: Ending, progress: Progress | None = None) -> Stat
     A finish whose answer was lost may be repeated: the attempt's own row tells that it was ours.
     """
     failpoints.hit(Point.FINISH_BEFORE)
-    is_over = ending.status in FINAL
-    with contextlib.nullcontext() if is_over else _locked(hold.run_id):
-        done = changes.perform(
-            statements.FINISH,
-            status=ending.status.value,
-            outcome=ending.outcome.value,
-            result=ending.result,
-            error=ending.error,
-            delay=ending.delay,
-            cut_off=ending.cut_off,
-            message=ending.error["message"] if ending.error else "",
-            progress=progress is not None,
-            **hold.as_params(),
-            **_spread(progress),
-        )
+    told = {
+        "status": ending.status.value,
+        "outcome": ending.outcome.value,
+        "error": ending.error,
+        "message": ending.error["message"] if ending.error else "",
+        "progress": progress is not None,
+        **hold.as_params(),
+        **_spread(progress),
+    }
+    if ending.status in FINAL:
+        done = changes.perform(statements.FINISH, result=ending.result, **told)
+    else:
+        with _locked(hold.run_id):
+            done = changes.perform(
+                statements.HAND_BACK, delay=ending.delay, cut_off=ending.cut_off, **told
+            )
     failpoints.hit(Point.FINISH_COMMITTED)
     if done:
         return Status(done[0].status)

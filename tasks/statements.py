@@ -113,11 +113,35 @@ LOG = Verb(
 )
 
 
-def _finish() -> Verb:
-    """`status` is what the worker asks for; the row may know better, and the answer says so."""
+# How far it came, in the last words of an attempt that reported anything.
+_PROGRESS = ", ".join(
+    f"progress_{part} = CASE WHEN %(progress)s THEN %(progress_{part})s ELSE progress_{part} END"
+    for part in ("done", "total", "message")
+)
+_ENDED = "id, owner_id, task, status, revision, attempt"
+
+# The run is over, with the final `status` that its worker asks for.
+FINISH = Verb(
+    f"""UPDATE tasks_run SET status = %(status)s, lease_until = NULL, rings = 0,
+        revision = revision + 1,
+        failures = failures + CASE WHEN %(status)s = 'FAILED' THEN 1 ELSE 0 END,
+        result = %(result)s, error = %(error)s{{json}}, finished_at = {{now}}, {_PROGRESS}
+    WHERE {_HELD}""",
+    (
+        _END_ATTEMPT,
+        _EVENT + "id, revision, {now}, status, attempt, %(message)s FROM u",
+    ),
+    returning=_ENDED,
+)
+
+
+def _hand_back() -> Verb:
+    """Another attempt: after a `delay` (`status` is SCHEDULED), or released at once (QUEUED).
+
+    The row may know better, and the answer says so.
+    """
     becomes = f"""(CASE
-        WHEN %(status)s IN ('SCHEDULED', 'QUEUED') AND cancel_requested_at IS NOT NULL
-            THEN 'CANCELED'
+        WHEN cancel_requested_at IS NOT NULL THEN 'CANCELED'
         WHEN %(status)s = 'SCHEDULED' AND (failures + 1 >= max_failures
             OR (on_lost = 'park' AND {_IS_UNSURE})
             OR (%(cut_off)s AND NOT {_MAY_REPEAT})) THEN 'FAILED'
@@ -126,18 +150,13 @@ def _finish() -> Verb:
     return Verb(
         f"""UPDATE tasks_run SET status = {becomes}, lease_until = NULL, rings = 0,
         revision = revision + 1,
-        failures = failures + CASE WHEN %(status)s IN ('FAILED', 'SCHEDULED') THEN 1 ELSE 0 END,
+        failures = failures + CASE WHEN %(status)s = 'SCHEDULED' THEN 1 ELSE 0 END,
         ring_at = CASE {becomes} WHEN 'SCHEDULED' THEN {{after}}%(delay)s{{seconds}}
             WHEN 'QUEUED' THEN {{now}} END,
         may_have_repeated = (may_have_repeated OR (%(cut_off)s AND NOT is_gated
             AND {becomes} IN ('QUEUED', 'SCHEDULED'))),
-        result = %(result)s,
         error = CASE WHEN {becomes} IN ('FAILED', 'LOST') THEN %(error)s{{json}} END,
-        finished_at = CASE WHEN {becomes} IN {_FINALS} THEN {{now}} END,
-        progress_done = CASE WHEN %(progress)s THEN %(progress_done)s ELSE progress_done END,
-        progress_total = CASE WHEN %(progress)s THEN %(progress_total)s ELSE progress_total END,
-        progress_message =
-            CASE WHEN %(progress)s THEN %(progress_message)s ELSE progress_message END
+        finished_at = CASE WHEN {becomes} IN {_FINALS} THEN {{now}} END, {_PROGRESS}
     WHERE {_HELD}""",
         (
             _END_ATTEMPT,
@@ -145,11 +164,11 @@ def _finish() -> Verb:
             + """id, revision, {now}, CASE status WHEN 'SCHEDULED' THEN 'RETRIED'
                 WHEN 'QUEUED' THEN 'RELEASED' ELSE status END, attempt, %(message)s FROM u""",
         ),
-        returning="id, owner_id, task, status, revision, attempt",
+        returning=_ENDED,
     )
 
 
-FINISH = _finish()
+HAND_BACK = _hand_back()
 
 
 def _lose(which: str) -> Verb:
@@ -171,7 +190,7 @@ def _lose(which: str) -> Verb:
             + """id, revision, {now}, CASE status WHEN 'SCHEDULED' THEN 'RETRIED' ELSE status END,
             attempt, %(message)s FROM u""",
         ),
-        returning="id, owner_id, task, status, revision, attempt",
+        returning=_ENDED,
     )
 
 
@@ -199,7 +218,7 @@ CANCEL = Verb(
         + """id, revision, {now}, CASE status WHEN 'CANCELED' THEN 'CANCELED'
         ELSE 'CANCEL_REQUESTED' END, CASE status WHEN 'RUNNING' THEN attempt END, '' FROM u""",
     ),
-    returning="id, owner_id, task, status, revision, attempt",
+    returning=_ENDED,
 )
 
 EXPIRE = Verb(

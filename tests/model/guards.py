@@ -112,7 +112,7 @@ def _of_holds() -> Iterator[Guard]:
 
 def _of_ends() -> Iterator[Guard]:
     end, loss = scenarios.an_end_is_as_it_must_be, scenarios.a_loss_is_as_it_must_be
-    for verb, story in (("FINISH", end), ("LOSE", loss), ("RECOVER", loss)):
+    for verb, story in (("HAND_BACK", end), ("LOSE", loss), ("RECOVER", loss)):
         other = partial(scenarios.only_the_holder_writes, verb) if verb != "RECOVER" else loss
         for conditions, keeps_out, caught_by, instead in (
             ("tasks_effect.run_id = tasks_run.id", "doubts about another run", story, "TRUE"),
@@ -136,13 +136,22 @@ def _of_ends() -> Iterator[Guard]:
             ("NOT is_gated", "a doubt where every effect is known", story, "TRUE"),
         ):
             yield Guard(verb, (conditions,), keeps_out, caught_by, instead)
+    for condition, keeps_out, caught_by in (
+        ("tasks_attempt.run_id = u.id", "the end of another run's attempt", end),
+        (
+            "tasks_attempt.number = u.attempt",
+            "an earlier attempt's second end",
+            partial(scenarios.only_the_holder_writes, "FINISH"),
+        ),
+    ):
+        yield Guard("FINISH", (condition,), keeps_out, caught_by)
     for condition, keeps_out in (
         (f"(on_lost = 'park' AND {_UNSURE})", "a retry of a parked run with an effect in doubt"),
         (f"(%(cut_off)s AND NOT {_MAY_REPEAT})", "a retry of a parked run that was cut off"),
         (f"%(status)s = 'QUEUED' AND NOT {_MAY_REPEAT}", "a release of the same"),
         ("%(cut_off)s AND NOT is_gated", "a repetition in silence"),
     ):
-        yield Guard("FINISH", (condition,), keeps_out, end, "FALSE")
+        yield Guard("HAND_BACK", (condition,), keeps_out, end, "FALSE")
     for verb in ("LOSE", "RECOVER"):
         yield Guard(verb, (f"NOT {_MAY_REPEAT}",), "a parked run's next attempt", loss, "FALSE")
         said = "= 'SCHEDULED' AND NOT is_gated"

@@ -21,6 +21,7 @@ HOLDING: dict[str, Callable[[World, Hold], object]] = {
     "BEGIN_EFFECT": World.begin,
     "STILL_HELD": World.once,
     "FINISH": lambda world, hold: world.finish(hold, "success"),
+    "HAND_BACK": lambda world, hold: world.finish(hold, "release"),
     "LOSE": World.lose,
 }
 TASKS = ("free_again", "gated_again", "free_parked", "gated_parked")
