@@ -1,7 +1,6 @@
-"""The backing of a Context in a worker: a run that is held, and the thread that watches over it."""
+"""The backing of a Context in a worker: a run that is held, and what the pulse does for it."""
 
 import contextlib
-import contextvars
 import json
 import logging
 import threading
@@ -15,7 +14,7 @@ from typing import Any, BinaryIO, TypeVar
 from django.conf import settings
 from django.db import InterfaceError, InternalError, OperationalError, connection
 
-from tasks import context, effects, failpoints, files, runs, saving
+from tasks import context, effects, failpoints, files, pulse, runs, saving
 from tasks.board import BOARD
 from tasks.context import FileWriter, LogLine, Progress
 from tasks.exceptions import Canceled, Failure, Fenced, Released, Retry, Stopped
@@ -28,7 +27,6 @@ from tasks.status import Level, Outcome, Status
 log = logging.getLogger("downbeat.live")
 T = TypeVar("T")
 
-TICK_SECONDS = 0.25  # between two looks at what changed, and so between two writes of progress
 FENCED_GRACE_SECONDS = 5.0  # for a fenced function to notice, before its process ends
 RELEASE_GRACE_SECONDS = 1.0
 RETRY_SECONDS = 1.0
@@ -48,7 +46,7 @@ class _Stop:
 
 
 class LiveRun:
-    """A held run. Its thread writes heartbeats, progress and log lines, and hears of cancels.
+    """A held run. The pulse writes heartbeats, progress and log lines, and hears of cancels.
 
     `end_process` is called when the function does not stop in time; `place` is this process's in
     its worker's pool.
@@ -71,22 +69,21 @@ class LiveRun:
         self._writing = threading.Lock()
         self._ending = threading.Lock()
         self._has_returned = False
-        self._done = threading.Event()
-        work = contextvars.copy_context()  # its log lines are about this run too
-        self._thread = threading.Thread(
-            target=work.run, args=(self._watch,), name="heartbeat", daemon=True
-        )
+        self._is_forced = False
+        now, limit = time.monotonic(), task.options.time_limit
+        self._sign_at = now + settings.HEARTBEAT_SECONDS
+        self._over_at = None if limit is None else now + limit
 
     def __enter__(self) -> "LiveRun":
-        if (limit := self._task.options.time_limit) is not None:
+        if self._over_at is not None:
             # For a function that holds the interpreter, so that no thread can end the process.
-            BOARD.watch(self._place, time.monotonic() + limit + LIMIT_SLACK_SECONDS)
-        self._thread.start()
+            BOARD.watch(self._place, self._over_at + LIMIT_SLACK_SECONDS)
+        self._pulse = pulse.PULSE  # looked up now: a fork makes a new one
+        self._pulse.follow(self)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._done.set()
-        self._thread.join()
+        self._pulse.leave(self)
 
     def returned(self) -> None:
         """The function is over, one way or another: from now on nothing is forced."""
@@ -167,25 +164,19 @@ class LiveRun:
                 for _ in lines:
                     self._lines.popleft()
 
-    def _watch(self) -> None:
-        due = time.monotonic() + settings.HEARTBEAT_SECONDS
-        limit = self._task.options.time_limit
-        over = None if limit is None else time.monotonic() + limit
-        try:
-            while not self._done.wait(TICK_SECONDS):
-                now, self.is_due = time.monotonic(), True
-                if now >= due or self._has_news():
-                    pause = settings.HEARTBEAT_SECONDS if self._sign() else RETRY_SECONDS
-                    due = time.monotonic() + pause
-                self._hear_release(now)
-                if over is not None and now >= over:
-                    self._force(time_limit_ending(self._task), "ran into its time limit")
-                    return
-                if self._stop is not None and now >= self._stop.deadline:
-                    self._force(self._stop.ending, f"did not stop ({self._stop.reason})")
-                    return
-        finally:
-            connection.close()  # this thread's own
+    def beat(self) -> None:
+        """One look, by the pulse's thread: is anything to be written, or must the function stop?"""
+        if self._is_forced:
+            return
+        now, self.is_due = time.monotonic(), True
+        if now >= self._sign_at or self._has_news():
+            pause = settings.HEARTBEAT_SECONDS if self._sign() else RETRY_SECONDS
+            self._sign_at = time.monotonic() + pause
+        self._hear_release(now)
+        if self._over_at is not None and now >= self._over_at:
+            self._force(time_limit_ending(self._task), "ran into its time limit")
+        elif self._stop is not None and now >= self._stop.deadline:
+            self._force(self._stop.ending, f"did not stop ({self._stop.reason})")
 
     def _has_news(self) -> bool:
         is_fenced = self._stop is not None and self._stop.ending is None
@@ -231,6 +222,7 @@ class LiveRun:
 
     def _force(self, ending: Ending | None, why: str) -> None:
         """The function did not stop: write the ending in its place and end its process."""
+        self._is_forced = True
         with self._ending:
             if self._has_returned:
                 return

@@ -16,7 +16,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.viewer import Viewer
-from tasks import Context, Failure, File, executor, live, runs, submission
+from tasks import Context, Failure, File, executor, live, pulse, runs, submission
 from tasks import models as rows
 from tasks.exceptions import Fenced
 from tasks.models import Attempt, Run
@@ -274,13 +274,16 @@ def test_a_tight_loop_writes_at_most_four_rows_a_second(
 
     def work(ctx: Context) -> None:
         """Work."""
-        for _ in ctx.track(range(300_000)):
+        until, steps = time.monotonic() + 1, itertools.count()
+        for _ in ctx.track(itertools.takewhile(lambda _: time.monotonic() < until, steps)):
             pass
 
     run = perform(viewer, declare(work))
-    assert run.progress_done == 300_000
+    assert run.progress_done is not None
+    assert run.progress_done > 10_000
+    assert len(beats) > 1
     pauses = [later - earlier for earlier, later in itertools.pairwise(beats)]
-    assert all(pause >= live.TICK_SECONDS * 0.9 for pause in pauses)
+    assert all(pause >= pulse.TICK_SECONDS * 0.9 for pause in pauses)
 
 
 def test_a_fenced_task_is_told_at_its_next_check(
