@@ -86,7 +86,7 @@ def chatter(ctx: Context, *, seconds: float, text: str, ledger: str) -> None:
 
 @task(on_lost="rerun")
 def write_digits(ctx: Context, *, times: int) -> None:
-    with ctx.save("digits.txt", "text/plain") as stream:
+    with ctx.save("digits.txt", content_type="text/plain") as stream:
         stream.write(b"0123456789" * times)
 
 @task(on_lost="rerun")
