@@ -38,7 +38,6 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.headless",
     "csp",
-    "graphene_django",
     "accounts",
     "tasks",
     "schema",

@@ -39,7 +39,9 @@ def _serve(settings: config.Config) -> int:
     supervisor = Supervisor(parts(settings), say, _environment(settings))
     supervisor.listen()
     say("downbeat", f"starting on {ready.base_url(settings.host, settings.port)}")
-    if code := supervisor.first("migrate", (*MANAGE, "migrate", "--verbosity", "0")):
+    # Django's checks would load the schema, as the web does anyway.
+    migrate = (*MANAGE, "migrate", "--verbosity", "0", "--skip-checks")
+    if code := supervisor.first("migrate", migrate):
         say("downbeat", "the service cannot start: see the lines above")
         return code
     threading.Thread(target=_announce, args=(settings, supervisor, say), daemon=True).start()
