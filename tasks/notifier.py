@@ -27,6 +27,7 @@ log = logging.getLogger("downbeat.notifier")
 
 CAPACITY = 10_000
 BATCH = 500  # knocks told in one message
+PATIENCE_SECONDS = 0.02  # for which a passing change waits to be overtaken by the next one
 AWAY_SECONDS = 1.0
 SENTINEL = "downbeat:sentinel"
 LISTEN_SECONDS = 1.0
@@ -53,6 +54,12 @@ class Change(NamedTuple):
         return cls(UUID(run_id), UUID(owner_id), int(revision))
 
 
+class _Passing(NamedTuple):
+    """A change that the next one may make needless."""
+
+    change: Change
+
+
 @cache
 def _client() -> redis.Redis:
     return _connect(settings.REDIS_URL)
@@ -69,11 +76,14 @@ def _channel(subject: str) -> str:
     return f"downbeat:{number}:{subject}"
 
 
+_Word = UUID | Change | _Passing  # a cancelled run's id, or what has changed
+
+
 class Herald:
     """Tells of cancels and changes from a thread of its own: nobody else waits for Redis."""
 
     def __init__(self) -> None:
-        self._waiting: queue.Queue[UUID | Change] = queue.Queue(CAPACITY)
+        self._waiting: queue.Queue[_Word] = queue.Queue(CAPACITY)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -81,10 +91,13 @@ class Herald:
         """Say that this run's cancel was asked for; else the worker's next heartbeat sees it."""
         self._say(run_id)
 
-    def changed(self, changes: Iterable[Change]) -> None:
-        """Say that runs have changed; else a watcher's next look at the rows sees it."""
+    def changed(self, changes: Iterable[Change], *, is_passing: bool = False) -> None:
+        """Say that runs have changed; else a watcher's next look at the rows sees it.
+
+        A passing change is told a moment later, and not at all if the run's next one has come.
+        """
         for change in changes:
-            self._say(change)
+            self._say(_Passing(change) if is_passing else change)
 
     def flush(self, seconds: float) -> None:
         """Wait until everything is told, so many seconds at most: this process will end."""
@@ -92,7 +105,7 @@ class Herald:
         with all_told:
             all_told.wait_for(lambda: not self._waiting.unfinished_tasks, seconds)
 
-    def _say(self, word: UUID | Change) -> None:
+    def _say(self, word: _Word) -> None:
         """Dropped when too much waits."""
         with suppress(queue.Full):
             self._waiting.put_nowait(word)
@@ -121,17 +134,20 @@ class Herald:
             for _ in words:
                 self._waiting.task_done()
 
-    def _some(self) -> list[UUID | Change]:
+    def _some(self) -> list[_Word]:
         """What waits, after waiting for something."""
         words = [self._waiting.get()]
         with suppress(queue.Empty):
+            if isinstance(words[0], _Passing):
+                words.append(self._waiting.get(timeout=PATIENCE_SECONDS))
             while len(words) < BATCH:
                 words.append(self._waiting.get_nowait())
         return words
 
-    def _tell(self, words: list[UUID | Change]) -> None:
+    def _tell(self, words: list[_Word]) -> None:
         """All of it in one round trip; of several changes of a run, the last."""
-        latest = {word.run_id: word for word in words if isinstance(word, Change)}
+        changes = [word.change if isinstance(word, _Passing) else word for word in words]
+        latest = {change.run_id: change for change in changes if isinstance(change, Change)}
         with _client().pipeline(transaction=False) as pipeline:
             for word in words:
                 if isinstance(word, UUID):

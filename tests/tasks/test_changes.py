@@ -30,7 +30,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Change]:
     """Every change that was told."""
     heard: list[Change] = []
 
-    def changed(changes: Iterable[Change]) -> None:
+    def changed(changes: Iterable[Change], **_: bool) -> None:
         heard.extend(changes)
 
     monkeypatch.setattr(notifier.HERALD, "changed", changed)

@@ -143,6 +143,23 @@ async def test_of_changes_told_together_the_last_of_a_run_is_enough(url: str) ->
         assert ear.changes == [change._replace(revision=BATCH - 1)]
 
 
+async def test_what_passes_is_told_unless_something_follows(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifier, "PATIENCE_SECONDS", 5)
+    herald, claimed, stays = Herald(), a_change(2), a_change(2)
+    finished = claimed._replace(revision=3)
+    async with listening() as ear:
+        await hearing(ear)
+        herald.changed([claimed], is_passing=True)
+        herald.changed([finished])
+        await soon(lambda: bool(ear.changes))
+        monkeypatch.setattr(notifier, "PATIENCE_SECONDS", 0.02)
+        herald.changed([stays], is_passing=True)
+        await soon(lambda: len(ear.changes) > 1)
+    assert ear.changes == [finished, stays]
+
+
 async def test_a_message_that_is_no_change_is_skipped(url: str) -> None:
     change = a_change()
     async with listening() as ear:
