@@ -1,17 +1,20 @@
-"""The tables of docs/scaling.md, made from the reports of bench.scale.
+"""The tables of docs/scaling.md, made from the reports of bench.scale and bench.throughput.
 
 python -m bench.scale_page
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs/scaling.md"
-BEGIN, END = "<!-- the tables of depth -->\n", "<!-- end of the tables -->\n"
+DEPTH, PROCESSES = "depth", "processes"
+END = "<!-- end of the tables -->\n"
+RATES = (100, 1_000, 10_000)  # runs a second
+FULL = 0.7  # the part of a core that is planned with: beyond it answers wait for each other
 
 
 def reports() -> list[dict[str, Any]]:
@@ -33,10 +36,6 @@ def found_by(plans: list[str]) -> str:
             elif match := re.search(r"Seq Scan on (\w+)", line):
                 names[f"all of {match[1]}"] = None
     return ", ".join(f"`{name}`" for name in names)
-
-
-def tables(found: list[dict[str, Any]]) -> str:
-    return "".join(f"{line}\n" for line in (*_times(found), "", *_sizes(found)))
 
 
 def _times(found: list[dict[str, Any]]) -> Iterator[str]:
@@ -67,14 +66,44 @@ def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def renewed(text: str, found: list[dict[str, Any]]) -> str:
-    """The page with the tables of these reports between the marks."""
-    fresh = f"{BEGIN}\n{tables(found)}\n{END}"
-    return re.sub(f"{BEGIN}.*{END}", lambda _: fresh, text, flags=re.DOTALL)
+def _rates(report: dict[str, Any]) -> Iterator[str]:
+    """How many a second this machine does, by processes."""
+    yield _row(["processes", "starts a second, by web processes", "runs a second, by worker slots"])
+    yield _row(["---"] * 3)
+    for count in report["runs"]:
+        starts = report["starts"].get(count)
+        yield _row([count, f"{starts:,.0f}" if starts else "", f"{report['runs'][count]:,.0f}"])
+
+
+def _costs(report: dict[str, Any]) -> Iterator[str]:
+    """What each part spends on a run, and how many cores it takes at a rate."""
+    rates = [f"cores at {rate:,}/s" for rate in RATES]
+    yield _row(["CPU of", "a start", "in bulk, performed", *rates])
+    yield _row(["---"] * (3 + len(rates)))
+    bulk = report["cpu_ms"][list(report["cpu_ms"])[1]]
+    for part, start in report["start_cpu_ms"].items():
+        # A start by itself is answered by the web; what follows is the same as in bulk.
+        each = start if part == "web" else max(start, bulk[part])
+        cores = [f"{rate * each / 1_000 / FULL:.1f}" for rate in RATES]
+        yield _row([part, f"{start:.2f} ms", f"{bulk[part]:.2f} ms", *cores])
+
+
+def _between(mark: str, text: str, lines: Iterable[str]) -> str:
+    """The page with these lines between the marks."""
+    begin = f"<!-- the tables of {mark} -->\n"
+    fresh = "".join((begin, "\n", *(f"{line}\n" for line in lines), "\n", END))
+    return re.sub(f"{begin}.*?{END}", lambda _: fresh, text, flags=re.DOTALL)
+
+
+def renewed(text: str, found: list[dict[str, Any]], report: dict[str, Any]) -> str:
+    """The page with the tables of these reports."""
+    text = _between(DEPTH, text, (*_times(found), "", *_sizes(found)))
+    return _between(PROCESSES, text, (*_rates(report), "", *_costs(report)))
 
 
 def write() -> None:
-    PAGE.write_text(renewed(PAGE.read_text(), reports()))
+    report = json.loads((RESULTS / "throughput.json").read_text())
+    PAGE.write_text(renewed(PAGE.read_text(), reports(), report))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python -m bench.throughput [--seconds 10] [--runs 3000]
 
 Web processes answer starts from as many connections as they take; workers drain a backlog. The CPU
-of every part for one run is what docs/scaling.md reckons with for larger machines. The report goes
-to bench/results/throughput.json.
+of every part for one start and one run is what docs/scaling.md reckons with for larger machines.
+The report goes to bench/results/throughput.json, its tables into that page.
 """
 
 import argparse
@@ -21,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 
 from backend.embedded.home import spare_port
 from backend.embedded.process import Process
+from bench import scale_page
 from bench.contenders import ROOT, UNLIMITED, Downbeat, servers
 from bench.costs import Session, cpu_of
 from tests.stacks import postgres, redis_server
@@ -58,6 +60,17 @@ class Parts:
             part: cpu_of([root, *(each.pid for each in descendants(root))])
             for part, root in self._roots.items()
         }
+
+
+def written(url: str) -> tuple[int, int, int]:
+    """Bytes of PostgreSQL's log so far; updates of runs, and how many touched no index."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute(
+            "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn, n_tup_upd, n_tup_hot_upd"
+            " FROM pg_stat_user_tables WHERE relname = 'tasks_run'"
+        ).fetchone()
+    assert row is not None
+    return int(row[0]), int(row[1]), int(row[2])
 
 
 def spent(before: Mapping[str, float], after: Mapping[str, float], count: int) -> dict[str, float]:
@@ -149,9 +162,13 @@ def measure(seconds: float, count: int) -> dict[str, Any]:
                 downbeat = Downbeat(found)
                 drained(downbeat, BATCH, numbers)
                 parts = Parts(found, database, redis)
-                before = parts.cpu()
+                before, log = parts.cpu(), written(downbeat.database_url)
                 report["runs"][slots] = drained(downbeat, count, numbers)
                 report["cpu_ms"][slots] = spent(before, parts.cpu(), count)
+                after = written(downbeat.database_url)
+                report["wal_bytes"] = round((after[0] - log[0]) / count)
+                report["updates"] = round((after[1] - log[1]) / count, 2)
+                report["hot_updates"] = round((after[2] - log[2]) / count, 2)
                 print(f"{slots} slots: {report['runs'][slots]} runs/s", flush=True)
         with service(database, redis, 1) as found:
             report["idle_cores"] = idle(Parts(found, database, redis), seconds)
@@ -159,7 +176,11 @@ def measure(seconds: float, count: int) -> dict[str, Any]:
             for many in WEBS:
                 with webs(found, many) as ports:
                     starts(downbeat, ports, 1)
-                    report["starts"][many] = starts(downbeat, ports, seconds)
+                    parts = Parts(found, database, redis)
+                    before = parts.cpu()
+                    rate = report["starts"][many] = starts(downbeat, ports, seconds)
+                    if many == 1:  # the service's own
+                        report["start_cpu_ms"] = spent(before, parts.cpu(), round(rate * seconds))
                     print(f"{many} webs: {report['starts'][many]} starts/s", flush=True)
     return report
 
@@ -172,7 +193,7 @@ def main() -> None:
     report = measure(given.seconds, given.runs)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(report, indent=2) + "\n")
-    print(json.dumps(report, indent=2))
+    scale_page.write()
 
 
 if __name__ == "__main__":
