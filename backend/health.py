@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -12,7 +12,7 @@ from django.utils.log import log_response
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from tasks import broker
+from tasks import broker, runs
 from tasks.models import Worker
 from tasks.registry import REGISTRY
 
@@ -29,7 +29,7 @@ class Readiness:
     def __init__(self, fresh_seconds: float = FRESH_SECONDS) -> None:
         self._fresh_seconds = fresh_seconds
         self._lock = threading.Lock()
-        self._answer = State({}, [])
+        self._answer = State({}, [], None)
         self._until = -PATIENCE_SECONDS
 
     def ask(self) -> "State":
@@ -49,30 +49,37 @@ class Readiness:
 
 @dataclass(frozen=True)
 class State:
-    """A text for each part, `ok` when it is well, and the tasks that no living worker takes."""
+    """A text for each part, `ok` when it is well, and the tasks that no living worker takes.
+
+    `is_overdue`: whether something was due long ago, so that no conductor seems to work; None when
+    nobody knows.
+    """
 
     parts: Mapping[str, str]
     without_worker: Sequence[str]
+    is_overdue: bool | None
 
     @property
     def is_ready(self) -> bool:
-        """A task without a worker waits; the others flow, so the service is ready."""
+        """What waits for a worker that knows it, or for a conductor, waits; the others flow."""
         return all(text == OK for text in self.parts.values())
 
 
 def _look() -> State:
-    parts, missing = _ask_database()
-    return State({**parts, "broker": _ask_broker()}, missing)
+    found = _ask_database()
+    return replace(found, parts={**found.parts, "broker": _ask_broker()})
 
 
-def _ask_database() -> tuple[dict[str, str], list[str]]:
+def _ask_database() -> State:
     try:
         living = list(Worker.objects.alive().values_list("tasks", flat=True))
+        is_overdue = runs.is_overdue()
     except DatabaseError as error:
         connection.close()  # the next request gets a new one
-        return {"database": _no_answer(error), "worker": "unknown"}, []
+        return State({"database": _no_answer(error), "worker": "unknown"}, [], None)
     missing = [name for name in REGISTRY if not any(name in tasks for tasks in living)]
-    return {"database": OK, "worker": OK if living else "no sign of life"}, missing
+    parts = {"database": OK, "worker": OK if living else "no sign of life"}
+    return State(parts, missing, is_overdue)
 
 
 def _ask_broker() -> str:
@@ -97,12 +104,14 @@ READINESS = Readiness()
 def readyz(_request: HttpRequest) -> HttpResponse:
     """200 while started runs would be performed, else 503 with what is missing.
 
-    `tasks_without_worker` names the tasks whose runs wait, in either case.
+    In either case `tasks_without_worker` names the tasks whose runs wait, and `conductor` tells
+    whether retries, planned starts and recoveries wait, too.
     """
     state = READINESS.ask()
     content = {
         "status": OK if state.is_ready else "unavailable",
         **state.parts,
+        "conductor": {None: "unknown", False: OK, True: "work is overdue"}[state.is_overdue],
         "tasks_without_worker": state.without_worker,
     }
     response = JsonResponse(content, status=200 if state.is_ready else 503)

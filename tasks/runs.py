@@ -26,6 +26,7 @@ from tasks.models import Attempt, Run
 from tasks.status import FINAL, Outcome, Priority, Status
 
 BATCH = 200
+OVERDUE_SECONDS = 30  # a conductor sees to what is due within a second or two
 HANDED_BACK = 10  # times that a run is rung for at once because its knock met a stranger
 WORKER_LOST = {
     "code": "WORKER_LOST",
@@ -266,6 +267,12 @@ def vitals() -> Vitals:
     """One look at what recovery has to judge."""
     clock, running, expired = sql.ask(statements.VITALS, lease=settings.LEASE_SECONDS)
     return Vitals(float(clock), running, expired)
+
+
+def is_overdue() -> bool:
+    """Whether something waits so long for a conductor that none can be at work."""
+    (is_overdue,) = sql.ask(statements.OVERDUE, patience=OVERDUE_SECONDS)
+    return bool(is_overdue)
 
 
 def make_due(tasks: Iterable[str] | None = None) -> int:

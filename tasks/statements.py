@@ -13,7 +13,9 @@ _NO_SIGN = (
     "status = 'RUNNING' AND NOT lease_until BETWEEN {now} AND {after}1.5 * %(lease)s{seconds}"
 )
 _WAITS = "status IN ('SCHEDULED', 'QUEUED')"
-_IS_DUE = "priority IN (0, 1, 2) AND ring_at <= {now}"
+# In the very words of the index run_due, for SQLite infers nothing.
+_OF_RUN_DUE = "status IN ('QUEUED', 'SCHEDULED')"
+_IS_DUE = f"{_OF_RUN_DUE} AND priority IN (0, 1, 2) AND ring_at <= {{now}}"
 _HAS_EXPIRED = "attempt = 0 AND expires_at <= {now}"
 
 # An effect that was begun and is not known to be done: nobody knows whether it happened.
@@ -224,7 +226,7 @@ CANCEL = Verb(
 EXPIRE = Verb(
     f"""UPDATE tasks_run SET status = 'EXPIRED', ring_at = NULL, finished_at = {{now}},
         revision = revision + 1
-    WHERE id {{among}}SELECT id FROM tasks_run WHERE {_WAITS} AND {_IS_DUE} AND {_HAS_EXPIRED}
+    WHERE id {{among}}SELECT id FROM tasks_run WHERE {_IS_DUE} AND {_HAS_EXPIRED}
         LIMIT %(batch)s {{skip_locked}}{{end}} AND {_WAITS} AND {_HAS_EXPIRED}""",
     (_EVENT + "id, revision, {now}, 'EXPIRED', NULL, 'It did not start in time.' FROM u",),
     returning="id, owner_id, revision",
@@ -233,7 +235,7 @@ EXPIRE = Verb(
 START_DUE = Verb(
     f"""UPDATE tasks_run SET status = 'QUEUED', rings = 0, ring_at = {{now}},
         revision = revision + 1
-    WHERE id {{among}}SELECT id FROM tasks_run WHERE status = 'SCHEDULED' AND {_IS_DUE}
+    WHERE id {{among}}SELECT id FROM tasks_run WHERE {_IS_DUE} AND status <> 'QUEUED'
         LIMIT %(batch)s {{skip_locked}}{{end}} AND status = 'SCHEDULED'""",
     (_EVENT + "id, revision, {now}, 'QUEUED', NULL, '' FROM u",),
     returning="id, owner_id, revision",
@@ -260,13 +262,13 @@ MAKE_NEXT_DUE = Verb(
 )
 
 RING = Verb(
-    """UPDATE tasks_run SET rings = rings + 1, ring_at = {least}(
-        {after}{least}(%(ring)s * (1 << {least}(rings, 3)), 5 * %(ring)s){seconds},
-        CASE WHEN attempt = 0 AND expires_at > {now} THEN expires_at
-            ELSE {never} END)
-    WHERE id {among}SELECT id FROM tasks_run WHERE status = 'QUEUED'
-        AND priority = %(priority)s AND ring_at <= {now}
-        ORDER BY ring_at, id LIMIT %(batch)s {skip_locked}{end} AND status = 'QUEUED'""",
+    f"""UPDATE tasks_run SET rings = rings + 1, ring_at = {{least}}(
+        {{after}}{{least}}(%(ring)s * (1 << {{least}}(rings, 3)), 5 * %(ring)s){{seconds}},
+        CASE WHEN attempt = 0 AND expires_at > {{now}} THEN expires_at
+            ELSE {{never}} END)
+    WHERE id {{among}}SELECT id FROM tasks_run WHERE {_OF_RUN_DUE} AND status = 'QUEUED'
+        AND priority = %(priority)s AND ring_at <= {{now}}
+        ORDER BY ring_at, id LIMIT %(batch)s {{skip_locked}}{{end}} AND status = 'QUEUED'""",
     returning="id, task, priority",
 )
 
@@ -313,6 +315,12 @@ STILL_HELD = Verb(
     returning="id, revision",
 )
 
+
+# 1 when something has been due for too long, else 0.
+OVERDUE = (
+    f"SELECT CASE WHEN EXISTS (SELECT 1 FROM tasks_run WHERE {_OF_RUN_DUE}"
+    " AND priority IN (0, 1, 2) AND ring_at <= {after}-%(patience)s{seconds}) THEN 1 ELSE 0 END"
+)
 
 VITALS = (
     "SELECT {epoch}, COUNT(*), COUNT(CASE WHEN "

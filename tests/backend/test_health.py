@@ -9,10 +9,12 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
+from accounts.viewer import Viewer
 from backend import health
-from tasks import broker
-from tasks.models import Worker, WorkerQuerySet
+from tasks import broker, submission
+from tasks.models import Run, Worker, WorkerQuerySet
 from tasks.registry import REGISTRY
+from tasks.submission import RunOptions
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +42,7 @@ def test_it_is_ready_when_database_broker_and_worker_are_well(
         "database": "ok",
         "broker": "ok",
         "worker": "ok",
+        "conductor": "ok",
         "tasks_without_worker": [],
     }
     assert not answer.cookies
@@ -92,7 +95,20 @@ def test_a_database_that_is_away_leaves_the_worker_unknown(
     monkeypatch.setattr(WorkerQuerySet, "alive", refuse)
     body = client.get("/readyz").json()
     assert body["database"] == "no answer: OperationalError"
-    assert body["worker"] == "unknown"
+    assert (body["worker"], body["conductor"]) == ("unknown", "unknown")
+
+
+def test_what_is_due_for_long_tells_that_no_conductor_works(
+    client: Client, worker: Worker, viewer: Viewer
+) -> None:
+    later = RunOptions(run_at=timezone.now() + timedelta(hours=1))
+    run = submission.submit(viewer, REGISTRY["count_words"], {"text": "a"}, later).run
+    assert client.get("/readyz").json()["conductor"] == "ok"
+    Run.objects.filter(pk=run.pk).update(ring_at=timezone.now() - timedelta(seconds=20))
+    assert client.get("/readyz").json()["conductor"] == "ok"
+    Run.objects.filter(pk=run.pk).update(ring_at=timezone.now() - timedelta(seconds=40))
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["conductor"]) == (200, "work is overdue")
 
 
 def test_only_get_and_head_are_answered(client: Client, worker: Worker) -> None:
@@ -116,7 +132,7 @@ def test_while_one_asks_the_others_get_the_last_answer(
     readiness = health.Readiness(fresh_seconds=0)
     first = readiness.ask()
     release, asking = threading.Event(), threading.Event()
-    monkeypatch.setattr(health, "_ask_database", lambda: ({}, []))
+    monkeypatch.setattr(health, "_ask_database", lambda: health.State({}, [], None))
 
     def wait() -> None:
         asking.set()

@@ -93,6 +93,7 @@ _UNSURE = single(statements._IS_UNSURE)
 _MAY_REPEAT = single(statements._MAY_REPEAT)
 _NOT_LATE = "NOT COALESCE(attempt = 0 AND expires_at <= {now}, FALSE)"
 _LIMIT = "(%(limit)s IS NULL OR " + single(statements._MAY_START).partition(" IS NULL OR ")[2]
+_OF_RUN_DUE = statements._OF_RUN_DUE
 _WAITS = "status IN ('SCHEDULED', 'QUEUED')"
 _KNOWN = "EXISTS (SELECT 1 FROM tasks_effect WHERE run_id = %(id)s AND key = %(key)s)"
 _MOVES = single(guard._broken("")).partition(" OR NEW.id")[0]
@@ -197,10 +198,10 @@ def _of_rounds() -> Iterator[Guard]:
     soon = scenarios.the_next_ones_are_made_due
     queued, planned = "status = 'QUEUED'", "status = 'SCHEDULED'"
     for verb, conditions, keeps_out, story in (
-        ("EXPIRE", (_WAITS, "ring_at <= {now}"), "a run that waits for nothing", late),
+        ("EXPIRE", (_WAITS, _OF_RUN_DUE, "ring_at <= {now}"), "a run that waits for nothing", late),
         ("EXPIRE", ("attempt = 0",), "a run that did start", late),
         ("EXPIRE", ("expires_at <= {now}",), "a run that has time", late),
-        ("START_DUE", (planned,), "a second start", due),
+        ("START_DUE", (planned, "status <> 'QUEUED'"), "a second start", due),
         ("START_DUE", ("ring_at <= {now}",), "a start before its time", due),
         ("MAKE_DUE", (queued,), "a plan or retry before its time", due),
         ("MAKE_DUE", ("ring_at > {now}",), "a batch that never gets smaller", due),
@@ -275,5 +276,7 @@ GUARDS = (
 FOR_THE_INDEX = {
     ("EXPIRE", "priority IN (0, 1, 2)"): "every run has one of these",
     ("START_DUE", "priority IN (0, 1, 2)"): "every run has one of these",
+    ("START_DUE", _OF_RUN_DUE): "what is over or held has no time to ring at",
+    ("RING", _OF_RUN_DUE): "said once more by `status = 'QUEUED'`",
     ("RECOVER", "status = 'RUNNING'"): "a run that is not RUNNING has no lease",
 }

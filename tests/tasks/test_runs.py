@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.viewer import RUNS_READ, Viewer
-from tasks import Context, broker, runs, submission
+from tasks import Context, broker, runs, sql, statements, submission
 from tasks.context import Progress
 from tasks.exceptions import RefusalCode, Refused
 from tasks.models import Attempt, Event, File, Run
@@ -472,3 +472,15 @@ def test_each_verb_takes_the_fewest_statements(
         runs.heartbeat(hold, Progress(1))
     with django_assert_num_queries(1 if is_one else 5):
         runs.finish(hold, succeeded(1, "a"))
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL reads few rows without it")
+@pytest.mark.parametrize("name", ["EXPIRE", "START_DUE", "RING"])
+def test_what_waits_for_later_is_not_looked_through(name: str) -> None:
+    verb: sql.Verb = getattr(statements, name)
+    text = f"EXPLAIN QUERY PLAN {sql._spelled(verb, 'sqlite')[0]}"
+    with connection.cursor() as cursor:
+        cursor.execute(text, {"batch": 200, "ring": 60, "priority": 1})
+        plan = " ".join(row[3] for row in cursor.fetchall())
+    assert "SEARCH tasks_run USING INDEX run_due (priority=? AND ring_at<?)" in plan
+    assert "SCAN" not in plan
