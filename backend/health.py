@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -51,7 +51,7 @@ class Readiness:
 class State:
     """A text for each part, `ok` when it is well, and the tasks that no living worker takes.
 
-    `is_overdue`: whether something was due long ago, so that no conductor seems to work; None when
+    `is_overdue`: whether something was due so long ago that no conductor can be at work; None when
     nobody knows.
     """
 
@@ -66,8 +66,10 @@ class State:
 
 
 def _look() -> State:
-    found = _ask_database()
-    return replace(found, parts={**found.parts, "broker": _ask_broker()})
+    found, broker_says = _ask_database(), _ask_broker()
+    # What is due waits for the broker, too: then it says nothing of the conductors.
+    is_overdue = found.is_overdue if broker_says == OK else None
+    return State({**found.parts, "broker": broker_says}, found.without_worker, is_overdue)
 
 
 def _ask_database() -> State:
@@ -105,7 +107,7 @@ def readyz(_request: HttpRequest) -> HttpResponse:
     """200 while started runs would be performed, else 503 with what is missing.
 
     In either case `tasks_without_worker` names the tasks whose runs wait, and `conductor` tells
-    whether retries, planned starts and recoveries wait, too.
+    when retries, planned starts or recoveries wait for a conductor that does not come.
     """
     state = READINESS.ask()
     content = {

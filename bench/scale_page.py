@@ -95,15 +95,18 @@ def _between(mark: str, text: str, lines: Iterable[str]) -> str:
     return re.sub(f"{begin}.*?{END}", lambda _: fresh, text, flags=re.DOTALL)
 
 
-def renewed(text: str, found: list[dict[str, Any]], report: dict[str, Any]) -> str:
-    """The page with the tables of these reports."""
-    text = _between(DEPTH, text, (*_times(found), "", *_sizes(found)))
-    return _between(PROCESSES, text, (*_rates(report), "", *_costs(report)))
+def renewed(text: str) -> str:
+    """The page with the tables of all reports that are there."""
+    if found := reports():
+        text = _between(DEPTH, text, (*_times(found), "", *_sizes(found)))
+    if (file := RESULTS / "throughput.json").exists():
+        report = json.loads(file.read_text())
+        text = _between(PROCESSES, text, (*_rates(report), "", *_costs(report)))
+    return text
 
 
 def write() -> None:
-    report = json.loads((RESULTS / "throughput.json").read_text())
-    PAGE.write_text(renewed(PAGE.read_text(), reports(), report))
+    PAGE.write_text(renewed(PAGE.read_text()))
 
 
 if __name__ == "__main__":

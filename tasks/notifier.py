@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cache
+from operator import attrgetter
 from typing import Any, NamedTuple, Never, Self
 from uuid import UUID
 
@@ -145,9 +146,10 @@ class Herald:
         return words
 
     def _tell(self, words: list[_Word]) -> None:
-        """All of it in one round trip; of several changes of a run, the last."""
+        """All of it in one round trip; of several changes of a run, the latest."""
         changes = [word.change if isinstance(word, _Passing) else word for word in words]
-        latest = {change.run_id: change for change in changes if isinstance(change, Change)}
+        known = sorted((c for c in changes if isinstance(c, Change)), key=attrgetter("revision"))
+        latest = {change.run_id: change for change in known}
         with _client().pipeline(transaction=False) as pipeline:
             for word in words:
                 if isinstance(word, UUID):

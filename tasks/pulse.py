@@ -9,6 +9,8 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from django.db import connection
@@ -37,10 +39,11 @@ class Pulse:
     def follow(self, watched: Watched) -> None:
         """Look after it from the next tick on; its log lines have the caller's context."""
         with self._beating:
+            if self._thread is None or not self._thread.is_alive():
+                thread = threading.Thread(target=self._work, name="pulse", daemon=True)
+                thread.start()  # raises where there can be no more threads
+                self._thread = thread
             self._watched[watched] = contextvars.copy_context()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="pulse", daemon=True)
-                self._thread.start()
         self._is_wanted.set()
 
     def leave(self, watched: Watched) -> None:
@@ -54,13 +57,18 @@ class Pulse:
             time.sleep(TICK_SECONDS)
             with self._beating:
                 for watched, context in self._watched.items():
-                    try:
-                        context.run(watched.beat)
-                    except Exception:  # whatever it is, the next tick comes
-                        log.exception("A look at a run failed.")
+                    self._try(partial(context.run, watched.beat))
                 if not self._watched:
                     self._is_wanted.clear()
-                    connection.close()
+                    self._try(connection.close)
+
+    @staticmethod
+    def _try(step: Callable[[], object]) -> None:
+        """Whatever it raises, the next tick comes."""
+        try:
+            step()
+        except Exception:
+            log.exception("A look at a run failed.")
 
 
 PULSE = Pulse()

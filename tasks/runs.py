@@ -271,7 +271,9 @@ def vitals() -> Vitals:
 
 def is_overdue() -> bool:
     """Whether something waits so long for a conductor that none can be at work."""
-    (is_overdue,) = sql.ask(statements.OVERDUE, patience=OVERDUE_SECONDS)
+    (is_overdue,) = sql.ask(
+        statements.OVERDUE, patience=OVERDUE_SECONDS, lease=settings.LEASE_SECONDS
+    )
     return bool(is_overdue)
 
 

@@ -316,10 +316,12 @@ STILL_HELD = Verb(
 )
 
 
-# 1 when something has been due for too long, else 0.
+# 1 when something was due, or a lease has passed, so long ago that no conductor sees to it, else 0.
 OVERDUE = (
     f"SELECT CASE WHEN EXISTS (SELECT 1 FROM tasks_run WHERE {_OF_RUN_DUE}"
-    " AND priority IN (0, 1, 2) AND ring_at <= {after}-%(patience)s{seconds}) THEN 1 ELSE 0 END"
+    " AND priority IN (0, 1, 2) AND ring_at <= {after}-%(patience)s{seconds})"
+    " OR EXISTS (SELECT 1 FROM tasks_run WHERE status = 'RUNNING'"
+    " AND lease_until <= {after}-2 * %(lease)s - %(patience)s{seconds}) THEN 1 ELSE 0 END"
 )
 
 VITALS = (

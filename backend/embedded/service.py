@@ -39,9 +39,8 @@ def _serve(settings: config.Config) -> int:
     supervisor = Supervisor(parts(settings), say, _environment(settings))
     supervisor.listen()
     say("downbeat", f"starting on {ready.base_url(settings.host, settings.port)}")
-    # Django's checks would load the schema, as the web does anyway.
-    migrate = (*MANAGE, "migrate", "--verbosity", "0", "--skip-checks")
-    if code := supervisor.first("migrate", migrate):
+    # With Django's checks, of which one builds the schema: what cannot be built stops the start.
+    if code := supervisor.first("migrate", (*MANAGE, "migrate", "--verbosity", "0")):
         say("downbeat", "the service cannot start: see the lines above")
         return code
     threading.Thread(target=_announce, args=(settings, supervisor, say), daemon=True).start()

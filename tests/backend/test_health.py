@@ -15,6 +15,7 @@ from tasks import broker, submission
 from tasks.models import Run, Worker, WorkerQuerySet
 from tasks.registry import REGISTRY
 from tasks.submission import RunOptions
+from tests.tasks.holding import hold, start
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +100,7 @@ def test_a_database_that_is_away_leaves_the_worker_unknown(
 
 
 def test_what_is_due_for_long_tells_that_no_conductor_works(
-    client: Client, worker: Worker, viewer: Viewer
+    client: Client, worker: Worker, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = RunOptions(run_at=timezone.now() + timedelta(hours=1))
     run = submission.submit(viewer, REGISTRY["count_words"], {"text": "a"}, later).run
@@ -109,6 +110,21 @@ def test_what_is_due_for_long_tells_that_no_conductor_works(
     Run.objects.filter(pk=run.pk).update(ring_at=timezone.now() - timedelta(seconds=40))
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["conductor"]) == (200, "work is overdue")
+    monkeypatch.setattr(broker, "ping", lambda: 1 / 0)
+    assert client.get("/readyz").json()["conductor"] == "unknown"
+
+
+def test_a_lease_that_passed_long_ago_tells_so_too(
+    client: Client, worker: Worker, viewer: Viewer
+) -> None:
+    run = start(viewer)
+    hold(run)
+    passed = timezone.now() - timedelta(seconds=80)
+    Run.objects.filter(pk=run.pk).update(lease_until=passed)
+    assert client.get("/readyz").json()["conductor"] == "ok"
+    passed -= timedelta(seconds=20)
+    Run.objects.filter(pk=run.pk).update(lease_until=passed)
+    assert client.get("/readyz").json()["conductor"] == "work is overdue"
 
 
 def test_only_get_and_head_are_answered(client: Client, worker: Worker) -> None:

@@ -25,13 +25,20 @@ from tests.tasks.holding import (
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
 
+@pytest.fixture
+def passing() -> list[bool]:
+    """Whether each of them was told as one that passes."""
+    return []
+
+
 @pytest.fixture(autouse=True)
-def told(monkeypatch: pytest.MonkeyPatch) -> list[Change]:
+def told(monkeypatch: pytest.MonkeyPatch, passing: list[bool]) -> list[Change]:
     """Every change that was told."""
     heard: list[Change] = []
 
-    def changed(changes: Iterable[Change], **_: bool) -> None:
+    def changed(changes: Iterable[Change], *, is_passing: bool) -> None:
         heard.extend(changes)
+        passing.append(is_passing)
 
     monkeypatch.setattr(notifier.HERALD, "changed", changed)
     return heard
@@ -96,6 +103,11 @@ def test_each_change_is_told(verb: str, viewer: Viewer, told: list[Change]) -> N
     assert told[-1] == Change(run.pk, viewer.user_id, fresh(run).revision)
     assert told[-1].revision > 1
     assert [change.revision for change in told] == sorted(change.revision for change in told)
+
+
+def test_only_a_claim_passes(viewer: Viewer, passing: list[bool]) -> None:
+    runs.finish(hold(start(viewer)), SUCCESS)
+    assert passing == [False, True, False]
 
 
 def test_a_run_that_is_deleted_is_told_to_be_gone(viewer: Viewer, told: list[Change]) -> None:
