@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -31,7 +31,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def beating(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pulse]:
+def beating(monkeypatch: pytest.MonkeyPatch) -> Pulse:
     monkeypatch.setattr(pulse, "TICK_SECONDS", 0.01)
     return Pulse()
 
