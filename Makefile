@@ -6,6 +6,7 @@ MANAGE = $(BIN)/python manage.py
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
 RESOLVE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet
 TESTS ?=
+ROOMS = tests/accounts tests/backend tests/model tests/schema tests/tasks
 STACK ?= embedded
 SECONDS ?= 900
 SEED ?=
@@ -54,7 +55,8 @@ fuzz: .venv/.dev ## send 20,000 requests made at random, and count the answers
 clients: .venv/.dev clients-installed ## watch runs with every client library, and print the table
 	@$(BIN)/python -m pytest --no-header tests/clients
 
-check: lint types contracts migrations sdl test ## run the tests and all other checks
+check: lint types contracts migrations sdl ## before each commit: all checks, and the tests of the rooms
+	@$(MAKE) --no-print-directory test TESTS="$(ROOMS)"
 
 lint: .venv/.dev ## check the format, the style, and for flaws that bandit knows
 	$(BIN)/ruff format --check --quiet .
