@@ -194,11 +194,13 @@ def test_every_priority_is_performed(client: Client, ledger: Path, priority: str
 
 def test_what_is_urgent_goes_before_what_waits_already(client: Client, tmp_path: Path) -> None:
     ledger = str(tmp_path / "ledger")
-    stuck = [begin(client, "sleepDeaf", seconds=2, ledger=ledger) for _ in range(2)]
+    stuck = [begin(client, "sleepAWhile", seconds=60, ledger=ledger) for _ in range(2)]
     for run in stuck:
         until_status(client, run, "RUNNING")
     normal = [begin(client, "sleepAWhile", seconds=0.1, ledger=ledger) for _ in range(10)]
     urgent = begin(client, "writeDigits", {"priority": "HIGH"}, times=1)
+    for run in stuck:  # whose slots are free then
+        client.ask(CANCEL, id=run)
     started = {}
     for run in (*normal, urgent):
         client.finished(run)
