@@ -9,8 +9,9 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,14 @@ def cpu_ms(pid: int) -> float:
     return sum(map(int, fields[11:15])) * 1_000 / TICKS
 
 
-def cpu_of(pids: Iterable[int]) -> float:
-    return sum(map(cpu_ms, pids))
+def cpu_of(pids: Sequence[int]) -> float:
+    """The same of a process tree, its root first."""
+    spent = 0.0
+    for pid in reversed(pids):
+        # What has ended since the tree was listed is counted by its parent, which is read later.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            spent += cpu_ms(pid)
+    return spent
 
 
 def statements(contender: Contender) -> int:

@@ -91,8 +91,9 @@ def _writes(report: dict[str, Any]) -> str:
     """What a run writes, from its start to its end."""
     wal, updates, hot = (report[name] for name in ("wal_bytes", "updates", "hot_updates"))
     return (
-        f"A run writes {wal:,} bytes of PostgreSQL's log (without full pages) from its start to its\n"
-        f"end, and updates its row {updates:.1f} times, {hot:.1f} of them without new entries in indexes."
+        f"A run writes {wal:,} bytes of PostgreSQL's log (without full pages) from its start to\n"
+        f"its end, and updates its row {updates:.1f} times, {hot:.1f} of them without new entries"
+        " in indexes."
     )
 
 
