@@ -9,7 +9,8 @@ import pytest
 
 from tests.acceptance.client import Client
 from tests.acceptance.jobs import begin, lines, until_status, with_jobs
-from tests.stacks.service import Service, Stack, running
+from tests.stacks.fixtures import NAMES, make_stack, on
+from tests.stacks.service import Service, running
 
 CANCEL = "mutation($id: ID!) { cancelRun(id: $id) { run { status } errors { code } } }"
 TIMES = "query($id: ID!) { run(id: $id) { asked: cancelRequestedAt ended: finishedAt } }"
@@ -29,10 +30,16 @@ EVENTS = """query($id: ID!, $last: Int, $filter: EventFilter) { run(id: $id) {
   events(last: $last, filter: $filter) { nodes { kind level message attempt number } } } }"""
 
 
-@pytest.fixture(scope="module")
-def service(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that knows the jobs, shared by the tests that do it no harm."""
-    env = with_jobs(tmp_path_factory.mktemp("jobs"))
+@pytest.fixture(scope="module", params=on(*NAMES))
+def service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """A service that knows the jobs, shared by the tests that do it no harm.
+
+    Its stack is its own: the worker of another would take its knocks, and give them back a second
+    later, for it does not know the jobs.
+    """
+    stack, env = make_stack(request, request.param), with_jobs(tmp_path_factory.mktemp("jobs"))
     with running(stack, CANCEL_GRACE_SECONDS="1", RING_SECONDS="5", **env) as service:
         yield service
 

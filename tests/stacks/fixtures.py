@@ -43,12 +43,6 @@ def on(*names: str) -> list[ParameterSet]:
     return [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
 
 
-@pytest.fixture(scope="session", params=on(*NAMES))
-def stack(request: pytest.FixtureRequest) -> Stack:
-    """Each of the three stacks in turn."""
-    return make_stack(request, request.param)
-
-
 def make_stack(request: pytest.FixtureRequest, name: str) -> Stack:
     """One stack by its name, sharing neither database nor broker with any other."""
     if name == "embedded":
@@ -77,8 +71,8 @@ def embedded_service() -> Iterator[Service]:
         yield service
 
 
-@pytest.fixture(scope="session")
-def service(stack: Stack) -> Iterator[Service]:
-    """Downbeat on this stack, shared by all tests that do no harm to it."""
-    with running(stack) as service:
+@pytest.fixture(scope="session", params=on(*NAMES))
+def service(request: pytest.FixtureRequest) -> Iterator[Service]:
+    """Downbeat on each of the three stacks in turn, shared by all tests that do no harm to it."""
+    with running(make_stack(request, request.param)) as service:
         yield service

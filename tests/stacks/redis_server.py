@@ -45,4 +45,5 @@ def _answers(url: str) -> bool:
 
 def new_database(server: Server) -> str:
     """The URL of an unused database: keys and knocks of others stay out of it."""
+    server.check()
     return f"{server.url}{next(_numbers)}"

@@ -45,6 +45,13 @@ class Server:
     def is_running(self) -> bool:
         return self._process is not None and self._process.exit_code() is None
 
+    def check(self) -> None:
+        """Fail with its last words unless it runs."""
+        if not self.is_running:
+            code = None if self._process is None else self._process.exit_code()
+            words = f"{self._program.name} does not run (exit code {code})"
+            pytest.fail(f"{words}:\n{self._log.tail()}", pytrace=False)
+
     def start(self) -> None:
         """Start it, unless it runs, and wait until it answers."""
         if self.is_running:
