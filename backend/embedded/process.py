@@ -54,12 +54,25 @@ class Process:
 
     def exit_code(self) -> int | None:
         """None while it runs; 128 and the signal's number when a signal ended it."""
-        code = self._guard.poll()
+        code = self._look()
         return code if code is None or code >= 0 else 128 - code
+
+    def _look(self) -> int | None:
+        """Its return code. Where the system can, it is not counted out before `kill`.
+
+        Until then its id, by which the group is killed, cannot become somebody else's.
+        """
+        if self._guard.returncode is None and sys.platform == "linux":
+            ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None:
+                return None
+            return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+        return self._guard.poll()
 
     def terminate(self) -> None:
         """Ask it to end; the guard hands the signal to the command alone, not to its children."""
-        self._guard.terminate()
+        if self._look() is None:
+            os.kill(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """End whatever is left of the group; after that its id may be somebody else's."""
