@@ -37,6 +37,7 @@ log = logging.getLogger("downbeat.broker")
 
 CAPACITY = 10_000
 BATCH = 100  # knocks published together
+ENOUGH = 100  # runs of one task that wait and were knocked for; see tasks.knocks
 AWAY_SECONDS = 1.0
 
 

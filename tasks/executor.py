@@ -1,4 +1,4 @@
-"""Performs one run in a worker: claim, read the input, call the function, finish."""
+"""Performs one claimed run in a worker: read the input, call the function, finish."""
 
 import contextlib
 import logging
@@ -12,20 +12,17 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_json
-from structlog.contextvars import bound_contextvars
 
-from tasks import broker, context, failpoints, files, runs, traces
+from tasks import context, files, runs, traces
 from tasks.board import BOARD
 from tasks.context import Context, Progress
 from tasks.exceptions import Canceled, Failure, Fenced, Released, Retry, TimeLimit
-from tasks.failpoints import Point
-from tasks.live import DATABASE_AWAY, RELEASED, LiveRun, until_answered
+from tasks.live import RELEASED, LiveRun, until_answered
 from tasks.models import Run
 from tasks.registry import Task
-from tasks.runs import Claimant, Ending, Hold
+from tasks.runs import Ending, Hold
 from tasks.shapes import flaws
 from tasks.status import Outcome, Status
 from tasks.text import cleaned
@@ -37,28 +34,8 @@ BACKOFF_MOST = 600.0  # seconds between two attempts, before the jitter
 MONTH = 31 * 86_400.0
 
 
-def perform(
-    task: Task, run_id: UUID, worker: str, end_process: Callable[[], None], place: int = 0
-) -> Status | None:
-    """Claim the run of a knock, or the next of its task, and perform it.
-
-    What it became; None when there was nothing to do, or it was fenced.
-    """
-    with bound_contextvars(task=task.name, worker=worker):
-        return _perform(task, run_id, worker, end_process, place)
-
-
-def _perform(
-    task: Task, run_id: UUID, worker: str, end_process: Callable[[], None], place: int
-) -> Status | None:
-    if BOARD.is_releasing:
-        broker.make_due([run_id])  # for another worker
-        return None
-    failpoints.hit(Point.CLAIM_BEFORE)
-    run = _claim(run_id, Claimant(task.name, worker, task.options.max_running))
-    if run is None:
-        log.info("%s: nothing to do for this knock", run_id)
-        return None
+def perform(task: Task, run: Run, end_process: Callable[[], None], place: int = 0) -> Status | None:
+    """Perform a run that this process has claimed; what it became, or None: it was fenced."""
     BOARD.claim()
     assert run.token is not None  # nosec B101 # noqa: S101 - a claimed run has one
     hold, began = Hold(run.pk, run.attempt, run.token), time.monotonic()
@@ -69,31 +46,7 @@ def _perform(
             status = None if ending is None else _last_words(hold, ending, live)
         seconds = time.monotonic() - began
         log.info("%s attempt %d: %s in %.1f s", run, run.attempt, status or "fenced", seconds)
-    if task.options.max_running is not None:
-        _call_next(task)
     return status
-
-
-def _claim(run_id: UUID, claimant: Claimant) -> Run | None:
-    """The run of the knock, or else the next of its task."""
-    try:
-        return runs.claim(run_id, claimant) or runs.claim_next(claimant)
-    except DATABASE_AWAY:
-        connection.close()
-    # The claim may have been committed and only its answer lost.
-    return until_answered(
-        lambda: runs.claimed_earlier(run_id, claimant.token) or runs.claim(run_id, claimant)
-    )
-
-
-def _call_next(task: Task) -> None:
-    """Its place among the running is free: knock for the next that waits for one.
-
-    If this knock is lost, the conductor's ring comes later.
-    """
-    waiting = until_answered(lambda: runs.next_of(task.name))
-    if waiting is not None:
-        broker.KNOCKER.knock(broker.Knock.of(waiting))
 
 
 def _ending(task: Task, run: Run, live: LiveRun) -> Ending | None:

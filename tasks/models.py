@@ -118,6 +118,10 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True, help_text="Start of the first attempt.")
     finished_at = models.DateTimeField(null=True)
 
+    # What some statements tell beside the columns, and what may be where they did not.
+    has_next: bool = True
+    ahead: int = 0
+
     objects = OwnedQuerySet["Run"].as_manager()
 
     class Meta:

@@ -71,6 +71,8 @@ def _shape(vendor: str, names: tuple[str, ...]) -> _Shape:
     fields = {field.attname: field for field in Run._meta.concrete_fields}
     converters = []
     for name in names:
+        if name not in fields:
+            continue  # told beside the columns, and plain
         column = fields[name].get_col("tasks_run")
         steps = connection.ops.get_db_converters(column) + column.get_db_converters(connection)
         if steps:

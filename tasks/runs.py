@@ -121,21 +121,25 @@ def _locked(run_id: UUID) -> Iterator[None]:
     after waiting for it, but not what the statement has read of other tables.
     """
     with transaction.atomic():
-        if connection.features.has_select_for_no_key_update:
-            Run.objects.filter(pk=run_id).select_for_update(no_key=True).only("id").first()
+        _lock(run_id)
         yield
 
 
-def claimed_earlier(run_id: UUID, token: UUID) -> Run | None:
+def _lock(run_id: UUID) -> None:
+    """Keep the run's row for this transaction, once those that have it now are over."""
+    if connection.features.has_select_for_no_key_update:  # SQLite has one writer at a time anyway
+        Run.objects.filter(pk=run_id).select_for_update(no_key=True).only("id").first()
+
+
+def claimed_earlier(run_id: UUID | None, token: UUID) -> Run | None:
     """The run that a claim whose answer was lost did take.
 
-    The run of the knock is locked first, because that claim's commit may still be in flight.
+    The run of the knock, if there was one, is locked first, because that claim's commit may still
+    be in flight.
     """
     with transaction.atomic():
-        knocked = Run.objects.filter(pk=run_id)
-        if connection.features.has_select_for_no_key_update:
-            knocked = knocked.select_for_update(no_key=True)
-        knocked.only("id").first()
+        if run_id is not None:
+            _lock(run_id)
         return Run.objects.filter(status=Status.RUNNING, token=token).first()
 
 

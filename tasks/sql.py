@@ -24,7 +24,8 @@ from tasks.rows import fetch
 class Verb:
     """`change` is an INSERT or UPDATE of tasks_run; each of `then` selects from `u`.
 
-    `returning` names columns, never all: a migration may bring one while this process lives.
+    `returning` names columns, never all: a migration may bring one while this process lives. What
+    it tells beside them is an attribute of Run.
     """
 
     change: str

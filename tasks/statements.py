@@ -4,6 +4,7 @@ A verb changes rows of `tasks_run` in ONE conditional statement; what goes with 
 event) reads the changed rows as `u`. The words in braces are explained in tasks.sql.
 """
 
+from tasks.broker import ENOUGH
 from tasks.rows import LIGHT
 from tasks.sql import Verb
 
@@ -52,7 +53,11 @@ SUBMIT = Verb(
     FROM {{asked}} WHERE {_WAITING} + place < %(most)s
     ON CONFLICT DO NOTHING""",
     (_EVENT + "id, revision, {now}, status, NULL, '' FROM u",),
-    returning=", ".join(LIGHT),
+    # `ahead`: how many as urgent of the same task waited before, counted no further than ENOUGH.
+    returning=f"""{", ".join(LIGHT)}, (SELECT COUNT(*) FROM (SELECT 1 FROM tasks_run other
+        WHERE other.status = 'QUEUED' AND other.task = tasks_run.task
+            AND other.priority >= tasks_run.priority AND other.created_at < tasks_run.created_at
+        LIMIT {ENOUGH}) waiting) AS ahead""",
 )
 
 # Params: `limit` (None: no limit) is how many runs of the task may be RUNNING at once.
@@ -76,7 +81,10 @@ def _claim(which: str) -> Verb:
         SELECT id, attempt, %(token)s, %(worker)s, {now} FROM u""",
             _EVENT + "id, revision, {now}, 'STARTED', attempt, %(worker)s FROM u",
         ),
-        returning="id, owner_id, task, status, revision, attempt, failures, token, input",
+        # `has_next`: whether others of the task wait.
+        returning="""id, owner_id, task, status, revision, attempt, failures, token, input,
+            EXISTS (SELECT 1 FROM tasks_run other WHERE other.status = 'QUEUED'
+                AND other.task = tasks_run.task AND other.id <> tasks_run.id) AS has_next""",
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -214,8 +215,15 @@ def _insert(
 
 
 def _knock(made: Iterable[Run]) -> None:
+    """Knock for these, but not where enough wait already: who takes those takes these after them.
+
+    So a backlog costs neither us nor the workers a knock for each run of it.
+    """
+    knocked = Counter[tuple[str, int]]()
     for run in made:
-        if run.status == Status.QUEUED:
+        kind = run.task, run.priority
+        if run.status == Status.QUEUED and run.ahead + knocked[kind] < broker.ENOUGH:
+            knocked[kind] += 1
             transaction.on_commit(partial(broker.KNOCKER.knock, broker.Knock.of(run)))
 
 

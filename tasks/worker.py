@@ -20,7 +20,7 @@ from celery.worker import state
 from celery.worker.request import Request
 from django.conf import settings
 
-from tasks import executor, notifier
+from tasks import knocks, notifier
 from tasks.board import BOARD
 from tasks.housekeeping import Housekeeper
 from tasks.live import RELEASE_GRACE_SECONDS
@@ -72,7 +72,7 @@ def _timers(pool: AsynPool) -> dict[Any, float]:
 
 def _register(app: Celery, task: Task) -> None:
     def perform(run_id: str) -> None:
-        executor.perform(task, UUID(run_id), process_name(os.getpid()), _end_child, _place())
+        knocks.answer(task, UUID(run_id), process_name(os.getpid()), _end_child, _place())
 
     request = f"{__name__}:{RunRequest.__name__}"
     app.task(name=task.name, ignore_result=True, Request=request)(perform)

@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from accounts.models import User
 from accounts.viewer import RUNS_DELETE, RUNS_READ, SCOPES, Viewer
-from tasks import Context, deletion, executor, files, submission
+from tasks import Context, deletion, files, knocks, submission
 from tasks.deletion import Deleted
 from tasks.exceptions import Refused
 from tasks.models import Attempt, Event, File, Run
@@ -198,7 +198,7 @@ def test_a_worker_whose_run_is_deleted_is_fenced(
 
     task = declare(linger)
     asked = submission.submit(viewer, task, {}).run
-    assert executor.perform(task, asked.pk, "host:1", lambda: None) is None
+    assert knocks.answer(task, asked.pk, "host:1", lambda: None) == [None]
     assert (Run.objects.count(), File.objects.count(), stored(folder)) == (0, 0, [])
 
 
@@ -216,7 +216,7 @@ def test_a_worker_that_saves_while_all_is_deleted_leaves_no_bytes(
 
     def work() -> None:
         try:
-            executor.perform(task, asked.pk, "host:1", lambda: None)
+            knocks.answer(task, asked.pk, "host:1", lambda: None)
         finally:
             connection.close()
 

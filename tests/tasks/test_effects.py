@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from accounts.models import User
 from accounts.viewer import Viewer
-from tasks import Context, Failure, effects, executor, runs
+from tasks import Context, Failure, effects, knocks, runs
 from tasks.exceptions import Fenced
 from tasks.models import Effect, Run
 from tasks.registry import Task
@@ -137,7 +137,7 @@ def test_an_effect_is_done_once_over_all_attempts(
     task = declare(charge, backoff=0)
     run = perform(viewer, task)
     runs.start_due()
-    executor.perform(task, run.pk, "host:1", never)
+    knocks.answer(task, run.pk, "host:1", never)
     assert keys == [f"{run.pk}:charge"]
     assert values == [7, 7]
     assert fresh(run).may_have_repeated is False

@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.viewer import Viewer
-from tasks import Context, Failure, File, executor, live, pulse, runs, submission
+from tasks import Context, Failure, File, knocks, live, pulse, runs, submission
 from tasks import models as rows
 from tasks.exceptions import Fenced
 from tasks.models import Attempt, Run
@@ -49,7 +49,7 @@ def test_a_doubled_knock_performs_nothing(viewer: Viewer, declare: Callable[...,
     task = declare(count)
     run = perform(viewer, task)
     for _ in range(99):
-        assert executor.perform(task, run.pk, "host:2", never) is None
+        assert knocks.answer(task, run.pk, "host:2", never) == []
     assert calls == [1]
     assert Attempt.objects.count() == 1
 
@@ -152,7 +152,7 @@ def test_a_row_whose_parameter_became_a_file_fails_with_bad_input(
     task = declare(measure)
     run = submission.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
     Run.objects.filter(pk=run.pk).update(task="measure", input={"file": "old-name.csv"})
-    executor.perform(task, run.pk, "host:1", never)
+    knocks.answer(task, run.pk, "host:1", never)
     run.refresh_from_db()
     assert (run.status, code_of(run)) == ("FAILED", "BAD_INPUT")
 
@@ -181,7 +181,7 @@ def test_input_that_no_longer_fits_fails_the_run(
     task = declare(grow)
     run = submission.submit(viewer, task, {"size": 1}).run
     Run.objects.filter(pk=run.pk).update(input={"length": 1})
-    executor.perform(task, run.pk, "host:1", never)
+    knocks.answer(task, run.pk, "host:1", never)
     run.refresh_from_db()
     assert code_of(run) == "BAD_INPUT"
 
@@ -209,7 +209,7 @@ def test_a_file_that_is_gone_fails_the_run(
     task, file = declare(measure), stored(viewer, b"a,b")
     run = submission.submit(viewer, task, {"file": str(file.pk)}).run
     file.delete()
-    executor.perform(task, run.pk, "host:1", never)
+    knocks.answer(task, run.pk, "host:1", never)
     run.refresh_from_db()
     assert code_of(run) == "BAD_INPUT"
 
@@ -302,7 +302,7 @@ def test_a_fenced_task_is_told_at_its_next_check(
 
     task = declare(work)
     run = submission.submit(viewer, task, {}).run
-    assert executor.perform(task, run.pk, "host:1", never) is None
+    assert knocks.answer(task, run.pk, "host:1", never) == [None]
     assert told.is_set()
     run.refresh_from_db()
     assert (run.status, run.error, run.result) == ("RUNNING", None, None)
@@ -322,7 +322,7 @@ def test_a_fenced_task_that_is_deaf_ends_its_process(
 
     task = declare(work)
     run = submission.submit(viewer, task, {}).run
-    executor.perform(task, run.pk, "host:1", ended.set)
+    knocks.answer(task, run.pk, "host:1", ended.set)
     assert ended.is_set()
 
 
@@ -355,7 +355,7 @@ def test_a_finish_that_was_committed_without_an_answer_is_no_second_one(
 
     monkeypatch.setattr(runs, "finish", silent)
     run = submission.submit(viewer, REGISTRY["count_words"], {"text": "a"}).run
-    assert executor.perform(REGISTRY["count_words"], run.pk, "h", never) == Status.SUCCEEDED
+    assert knocks.answer(REGISTRY["count_words"], run.pk, "h", never) == [Status.SUCCEEDED]
     assert times == [Status.SUCCEEDED, Status.SUCCEEDED]
     run.refresh_from_db()
     assert run.revision == 3

@@ -11,7 +11,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.viewer import Viewer
-from tasks import Context, TimeLimit, executor, live, notifier, runs, submission
+from tasks import Context, TimeLimit, executor, knocks, live, notifier, runs, submission
 from tasks.board import BOARD, Board
 from tasks.context import LogLine
 from tasks.models import Attempt, Run
@@ -29,6 +29,7 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Board:
     board = Board()
     monkeypatch.setattr(live, "BOARD", board)
     monkeypatch.setattr(executor, "BOARD", board)
+    monkeypatch.setattr(knocks, "BOARD", board)
     monkeypatch.setattr(notifier.HERALD, "cancel", lambda run_id: board.hear_cancel())
     return board
 

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.viewer import Viewer
-from tasks import Context, Failure, Retry, executor, runs
+from tasks import Context, Failure, Retry, knocks, runs
 from tasks.models import Attempt
 from tasks.registry import Task
 from tests.tasks.holding import (
@@ -137,7 +137,7 @@ def test_the_wait_doubles_give_or_take_a_quarter_up_to_ten_minutes(
         waits.append((run.ring_at - timezone.now()).total_seconds())
         make_due(run)
         runs.start_due()
-        executor.perform(task, run.pk, "host:1", never)
+        knocks.answer(task, run.pk, "host:1", never)
     for wait, middle in zip(waits, [40, 80, 160, 320, 600, 600], strict=True):
         assert 0.7 * middle < wait < 1.3 * middle
     assert (
@@ -153,7 +153,7 @@ def test_a_run_that_fails_each_time_ends_after_its_attempts(
     run = perform(viewer, task)
     for _ in range(5):
         runs.start_due()
-        executor.perform(task, run.pk, "host:1", never)
+        knocks.answer(task, run.pk, "host:1", never)
     run = fresh(run)
     assert (run.status, outcomes(run)) == ("FAILED", ["FAILED"] * 3)
     assert run.error is not None

@@ -19,8 +19,8 @@ from tasks import (
     Failure,
     File,
     TimeLimit,
-    executor,
     files,
+    knocks,
     live,
     sql,
     statements,
@@ -195,7 +195,7 @@ def test_a_run_that_was_deleted_saves_nothing(
 
     task = declare(linger)
     run = submission.submit(viewer, task, {}).run
-    executor.perform(task, run.pk, "host:1", lambda: None)
+    knocks.answer(task, run.pk, "host:1", lambda: None)
     assert (seen, Row.objects.count(), stored()) == (["Fenced"], 0, [])
 
 

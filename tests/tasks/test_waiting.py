@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.viewer import Viewer
-from tasks import Context, broker, executor, runs, submission
+from tasks import Context, broker, knocks, runs, submission
 from tasks.exceptions import Refused
 from tasks.models import File, Run
 from tasks.registry import REGISTRY, Task
@@ -189,7 +189,7 @@ def test_a_knock_too_many_takes_the_next_run_of_its_task(
     urgent = start(viewer, task, priority=Priority.HIGH)
     other = start(viewer)
     for _ in range(9):
-        executor.perform(task, first.pk, "host:1", never)
+        knocks.answer(task, first.pk, "host:1", never)
     assert len(done) == 3
     order = Run.objects.filter(task="stamp").order_by("started_at")
     assert [run.pk for run in order] == [first.pk, urgent.pk, later.pk]
@@ -242,6 +242,7 @@ def test_who_ends_a_limited_run_calls_the_next(
 ) -> None:
     called: list[broker.Knock] = []
     monkeypatch.setattr(broker.Knocker, "knock", lambda self, knock: called.append(knock))
+    monkeypatch.setattr(knocks, "TURN_SECONDS", 0)
     task = limited(declare, 1)
     first, later, urgent = (
         start(viewer, task),
@@ -249,10 +250,10 @@ def test_who_ends_a_limited_run_calls_the_next(
         start(viewer, task, priority=Priority.HIGH),
     )
     called.clear()
-    executor.perform(task, first.pk, "host:1", never)
+    knocks.answer(task, first.pk, "host:1", never)
     assert [knock.run_id for knock in called] == [urgent.pk]
-    executor.perform(task, urgent.pk, "host:1", never)
-    executor.perform(task, later.pk, "host:1", never)
+    knocks.answer(task, urgent.pk, "host:1", never)
+    knocks.answer(task, later.pk, "host:1", never)
     assert [knock.run_id for knock in called] == [urgent.pk, later.pk]
 
 
