@@ -21,6 +21,7 @@ from uuid import UUID
 from celery import Celery
 from django.conf import settings
 from django.db import connection
+from django.db.models import Sum
 from django.db.models.functions import Now
 from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError as BrokerError
@@ -28,7 +29,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from tasks import failpoints
 from tasks.confirms import confirmed
 from tasks.failpoints import Point
-from tasks.models import Run
+from tasks.models import Run, Worker
 from tasks.options import DEFAULT_QUEUE
 from tasks.registry import REGISTRY
 from tasks.status import Priority, Status
@@ -37,8 +38,9 @@ log = logging.getLogger("downbeat.broker")
 
 CAPACITY = 10_000
 BATCH = 100  # knocks published together
-ENOUGH = 100  # runs of one task that wait and were knocked for; see tasks.knocks
 AWAY_SECONDS = 1.0
+LOOK_SECONDS = 10.0  # between two looks at how many slots there are
+ENOUGH = 8  # at least; see Knocker.enough
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,10 @@ class Knocker:
         self._knocks: queue.Queue[Knock] = queue.Queue(capacity)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._away_until = 0.0
+        self._away_until = self._look_at = 0.0
         self.dropped = 0
+        self.enough = ENOUGH
+        """How many runs of a task that wait knocked for make all slots busy, and some more."""
 
     def has_room(self, count: int = 1) -> bool:
         """Whether so many knocks given now have good hope to be published."""
@@ -174,6 +178,20 @@ class Knocker:
             except Exception as error:
                 # Whatever went wrong, the runs' rows stand and the conductor rings again.
                 self._give_up(knocks, error)
+            if time.monotonic() >= self._look_at:
+                self._look_at = time.monotonic() + LOOK_SECONDS
+                self.look()
+
+    def look(self) -> None:
+        """Count the slots of all living workers."""
+        try:
+            slots = Worker.objects.alive().aggregate(slots=Sum("slots"))["slots"] or 0
+        except Exception as error:  # whatever it is, this thread is needed on
+            log.warning("How many slots there are is not known anew: %s", error)
+        else:
+            self.enough = max(ENOUGH, 2 * slots)
+        finally:
+            connection.close()
 
     def _give_up(self, knocks: list[Knock], error: Exception) -> None:
         """The broker is away: hand these knocks and all that wait to the conductor."""

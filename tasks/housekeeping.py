@@ -113,6 +113,9 @@ class Housekeeper:
         self._row.heartbeat_at = Now()  # the database's clock decides who is alive
         self._row.save()
         self._is_known = True
+        if (free := self._row.slots - self._row.busy) > 0:
+            # Of a backlog not every run is knocked for, and another worker may sit on a knock.
+            runs.make_due(self._unlimited, free)
         if idle > DEAF_SECONDS and not self.is_deaf and self._is_needed():
             self._give_up()
 

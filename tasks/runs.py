@@ -281,10 +281,10 @@ def is_overdue() -> bool:
     return bool(is_overdue)
 
 
-def make_due(tasks: Iterable[str] | None = None) -> int:
-    """Let the next ring knock for a batch of queued runs, of these tasks or all; how many."""
+def make_due(tasks: Iterable[str] | None = None, most: int = BATCH) -> int:
+    """Let the next ring knock for so many queued runs, of these tasks or all; how many."""
     names = None if tasks is None else json.dumps(list(tasks))
-    return len(sql.perform(statements.MAKE_DUE, tasks=names, batch=BATCH))
+    return len(sql.perform(statements.MAKE_DUE, tasks=names, batch=most))
 
 
 def make_next_due(task: str, limit: int) -> None:

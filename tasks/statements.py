@@ -4,7 +4,6 @@ A verb changes rows of `tasks_run` in ONE conditional statement; what goes with 
 event) reads the changed rows as `u`. The words in braces are explained in tasks.sql.
 """
 
-from tasks.broker import ENOUGH
 from tasks.rows import LIGHT
 from tasks.sql import Verb
 
@@ -53,11 +52,11 @@ SUBMIT = Verb(
     FROM {{asked}} WHERE {_WAITING} + place < %(most)s
     ON CONFLICT DO NOTHING""",
     (_EVENT + "id, revision, {now}, status, NULL, '' FROM u",),
-    # `ahead`: how many as urgent of the same task waited before, counted no further than ENOUGH.
+    # `ahead`: how many as urgent of the same task waited before, counted no further than `enough`.
     returning=f"""{", ".join(LIGHT)}, (SELECT COUNT(*) FROM (SELECT 1 FROM tasks_run other
         WHERE other.status = 'QUEUED' AND other.task = tasks_run.task
             AND other.priority >= tasks_run.priority AND other.created_at < tasks_run.created_at
-        LIMIT {ENOUGH}) waiting) AS ahead""",
+        LIMIT %(enough)s) waiting) AS ahead""",
 )
 
 # Params: `limit` (None: no limit) is how many runs of the task may be RUNNING at once.

@@ -181,6 +181,7 @@ def _insert(
     """Write those that may be, and say of each what became of it."""
     done: dict[UUID, Submitted | Refused] = {}
     missing = {row.id: row for row in rows}
+    enough = broker.KNOCKER.enough
     failpoints.hit(Point.START_BEFORE)
     while True:
         made = changes.perform(
@@ -190,13 +191,14 @@ def _insert(
             runs=sql.as_asked(row.columns for row in missing.values()),
             # Knocks that will not be sent make the runs due for the conductor at once.
             ring=settings.RING_SECONDS if broker.KNOCKER.has_room(len(missing)) else 0,
+            enough=enough,
         )
         if made:
             failpoints.hit(Point.START_COMMITTED)
             for run in made:
                 run.input, run.result = missing.pop(run.pk).given, None
                 done[run.pk] = Submitted(run, replayed=False)
-            _knock(made)
+            _knock(made, enough)
             failpoints.hit(Point.START_KNOCKED)
         if not missing:
             return done
@@ -214,7 +216,7 @@ def _insert(
             return done
 
 
-def _knock(made: Iterable[Run]) -> None:
+def _knock(made: Iterable[Run], enough: int) -> None:
     """Knock for these, but not where enough wait already: who takes those takes these after them.
 
     So a backlog costs neither us nor the workers a knock for each run of it.
@@ -222,7 +224,7 @@ def _knock(made: Iterable[Run]) -> None:
     knocked = Counter[tuple[str, int]]()
     for run in made:
         kind = run.task, run.priority
-        if run.status == Status.QUEUED and run.ahead + knocked[kind] < broker.ENOUGH:
+        if run.status == Status.QUEUED and run.ahead + knocked[kind] < enough:
             knocked[kind] += 1
             transaction.on_commit(partial(broker.KNOCKER.knock, broker.Knock.of(run)))
 

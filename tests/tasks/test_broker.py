@@ -6,12 +6,13 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from accounts.viewer import Viewer
 from tasks import broker, submission
 from tasks.broker import Knock, Knocker
-from tasks.models import Run
+from tasks.models import Run, Worker
 from tasks.registry import REGISTRY
 from tasks.status import Priority
 
@@ -65,6 +66,29 @@ def test_a_broker_that_is_away_makes_the_runs_due(
     soon = timezone.now() + timedelta(seconds=1)
     until(lambda: Run.objects.filter(pk=run.pk, ring_at__lte=soon).exists())
     assert not knocker.has_room()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_knows_how_many_waiting_runs_keep_all_workers_busy() -> None:
+    knocker, stale = Knocker(), timezone.now() - timedelta(days=1)
+    Worker.objects.create(name="host:1", slots=2)
+    Worker.objects.create(name="host:2", slots=100, heartbeat_at=stale)
+    knocker.look()
+    assert knocker.enough == broker.ENOUGH
+    Worker.objects.create(name="host:3", slots=10)
+    knocker.look()
+    assert knocker.enough == 24
+
+
+def test_a_database_that_is_away_changes_nothing_in_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    def alive(self: object) -> None:
+        raise OperationalError("down")
+
+    monkeypatch.setattr(type(Worker.objects), "alive", alive)
+    knocker = Knocker()
+    knocker.enough = 24
+    knocker.look()
+    assert knocker.enough == 24
 
 
 @pytest.mark.django_db(transaction=True)

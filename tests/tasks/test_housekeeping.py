@@ -94,12 +94,24 @@ def test_a_task_that_no_living_worker_knew_is_rung_for_at_once(
 def test_a_task_that_a_living_worker_knows_keeps_its_ring(
     viewer: Viewer, hire: Callable[..., Housekeeper]
 ) -> None:
-    hire()
+    hire(busy=2)
     until(Worker.objects.exists)
     queued(viewer)
-    hire()
+    hire(busy=2)
     until(lambda: Worker.objects.count() == 2)
     assert not Run.objects.filter(ring_at__lte=Now()).exists()
+
+
+def test_a_worker_with_free_slots_asks_for_as_many_runs_that_wait(
+    viewer: Viewer, hire: Callable[..., Housekeeper]
+) -> None:
+    hire(busy=2)
+    until(Worker.objects.exists)
+    waiting = [queued(viewer).pk for _ in range(3)]
+    hire(busy=1)
+    due = Run.objects.filter(ring_at__lte=Now()).order_by("id")
+    until(due.exists)
+    assert due.values_list("pk", flat=True)[0] == waiting[0]
 
 
 def test_the_run_of_a_dead_child_is_lost_at_once(

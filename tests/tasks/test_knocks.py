@@ -138,7 +138,7 @@ def many(viewer: Viewer, task: Task, count: int, priority: Priority = Priority.N
 def test_of_many_at_once_only_so_many_are_knocked_for(
     viewer: Viewer, stamp: Task, called: list[broker.Knock]
 ) -> None:
-    most = broker.ENOUGH
+    most = broker.KNOCKER.enough
     many(viewer, stamp, most + 20)
     assert [knock.run_id for knock in called] == list(
         Run.objects.order_by("id").values_list("pk", flat=True)[:most]
@@ -154,7 +154,7 @@ def test_of_many_at_once_only_so_many_are_knocked_for(
 def test_knocks_are_sent_again_once_fewer_wait(
     viewer: Viewer, stamp: Task, called: list[broker.Knock]
 ) -> None:
-    many(viewer, stamp, broker.ENOUGH)
+    many(viewer, stamp, broker.KNOCKER.enough)
     called.clear()
     unheard = start(viewer, stamp)
     assert called == []
