@@ -103,14 +103,23 @@ class _Turn:
 
     def beat(self) -> None:
         """Called by the pulse's thread while a run goes on."""
-        if time.monotonic() >= self._over_at:
-            self.end()
+        if time.monotonic() < self._over_at:
+            return
+        try:
+            self._call_next()
+        except DATABASE_AWAY as error:  # this thread has more to look after: at the next tick
+            log.warning("What waits is not knocked for yet: %s", error)
+            connection.close()
 
     def end(self) -> None:
+        """What is owed still is paid."""
+        until_answered(self._call_next)
+
+    def _call_next(self) -> None:
         """Knock for the next that waits, if that is owed; if it is lost, the ring comes later."""
         if not self._owes:
             return
-        waiting = until_answered(lambda: runs.next_of(self._task.name))
+        waiting = runs.next_of(self._task.name)
         if waiting is not None:
             broker.KNOCKER.knock(broker.Knock.of(waiting))
         self._owes = False

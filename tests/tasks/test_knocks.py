@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from django.db import OperationalError
 
 from accounts.viewer import Viewer
 from tasks import Context, broker, knocks, runs, submission
@@ -163,3 +164,34 @@ def test_knocks_are_sent_again_once_fewer_wait(
     start(viewer, stamp)
     assert len(called) == 1
     assert unheard.pk not in {knock.run_id for knock in called}
+
+
+def test_a_database_that_is_away_holds_up_neither_the_pulse_nor_the_knock(
+    viewer: Viewer,
+    declare: Callable[..., Task],
+    called: list[broker.Knock],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(knocks, "TURN_SECONDS", 0.05)
+    next_of, tries = runs.next_of, []
+
+    def sometimes(task: str) -> Run | None:
+        tries.append(task)
+        if len(tries) == 1:
+            raise OperationalError("down")
+        return next_of(task)
+
+    def linger(ctx: Context) -> None:
+        """Until somebody else is called."""
+        deadline = time.monotonic() + 10
+        while not called:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    monkeypatch.setattr(runs, "next_of", sometimes)
+    task = declare(linger)
+    first, following = start(viewer, task), start(viewer, task)
+    called.clear()
+    assert answer(task, first) == ["SUCCEEDED"]
+    assert [knock.run_id for knock in called] == [following.pk]
+    assert len(tries) == 2
