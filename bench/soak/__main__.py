@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -111,10 +111,10 @@ def drain(service: Service) -> float:
         time.sleep(0.5)
 
 
-def resources() -> dict[str, dict[str, int]]:
+def resources(strangers: Collection[int]) -> dict[str, dict[str, int]]:
     """Open files, threads and resident memory (MB) of all main processes, by part."""
     found: dict[str, dict[str, int]] = {}
-    for process in descendants(os.getpid()):
+    for process in descendants(os.getpid(), but=strangers):
         for name in ("web", "worker", "conductor"):
             words = PARTS[name].replace("\\", "")
             if words in process.command and "guard.py" not in process.command:
@@ -156,17 +156,18 @@ def soak(
     print(f"soak of {name}: seed {seed}, {seconds:g} s, {rate:g} runs/s, in {folder}", flush=True)
     env = environment(folder, **RATES)
     env["FAILPOINTS"] = ""
+    strangers = {process.pid for process in descendants(os.getpid())}
     with private_stack(name, durable=True) as private, running(private.stack, **env) as service:
         with others_beside(service, workers=2):
             loaded(service, "warm", min(10.0, quiet), rate, seed, None)
             calm = loaded(service, "calm", quiet, rate, seed, None)
             drain(service)
-            before = resources()
-            chaos = Chaos(f"{seed} {name}", pause, private.servers)
+            before = resources(strangers)
+            chaos = Chaos(f"{seed} {name}", pause, private.servers, strangers)
             storm = loaded(service, "storm", seconds, rate, seed, chaos)
             storm["drain_seconds"] = round(drain(service), 1)
             time.sleep(5)
-            after = resources()
+            after = resources(strangers)
             stranger = service.graphql("{ runs { totalCount } }", token=service.token("eve"))
             (folder / "acts").write_text(json.dumps(chaos.as_json()))
             phases = {"undisturbed": calm.pop("between"), "disturbed": storm.pop("between")}

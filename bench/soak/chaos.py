@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -44,12 +44,15 @@ class Act:
 
 
 class Chaos(threading.Thread):
-    """Acts about every `pause` seconds until `over` is set, on all that this process started.
+    """Acts about every `pause` seconds until `over` is set, on what this process started.
 
-    `servers` are the broker and the database where they are not parts of the service.
+    `servers` are the broker and the database where they are not parts of the service; `spared` are
+    children of this process that are no business of the soak, such as servers of other tests.
     """
 
-    def __init__(self, seed: str, pause: float, servers: dict[str, Server]) -> None:
+    def __init__(
+        self, seed: str, pause: float, servers: dict[str, Server], spared: Collection[int]
+    ) -> None:
         super().__init__(name="chaos", daemon=True)
         self.over = threading.Event()
         self.acts: list[Act] = []
@@ -57,6 +60,7 @@ class Chaos(threading.Thread):
         self._dice = random.Random(seed)
         self._pause = pause
         self._servers = servers
+        self._spared = spared
         self._stopped: list[tuple[float, tuple[int, ...]]] = []
 
     def run(self) -> None:
@@ -82,7 +86,7 @@ class Chaos(threading.Thread):
         if name in self._servers:
             self._away(kind, self._servers[name])
             return
-        family = self._family(name)
+        family = self.family(name)
         if not family:
             return  # it is starting again, or this stack has none
         self.acts.append(Act(time.time(), kind, family))
@@ -100,12 +104,12 @@ class Chaos(threading.Thread):
         time.sleep(self._dice.uniform(*AWAY_SECONDS))
         server.start()
 
-    def _family(self, name: str) -> tuple[int, ...]:
+    def family(self, name: str) -> tuple[int, ...]:
         """The process ids of one such part, its main process first, and of its children."""
         part = {"child": "worker", "broker": "redis"}.get(name, name)
         if part not in PARTS:
             return ()
-        everything = descendants(os.getpid())
+        everything = descendants(os.getpid(), but=self._spared)
         guards = {p.pid for p in everything if "guard.py" in p.command}
         mains = [
             p.pid

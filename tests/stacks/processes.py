@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -28,10 +28,10 @@ def process_table() -> list[Running]:
     ]
 
 
-def descendants(root: int) -> list[Running]:
-    """The children of a process, and theirs."""
+def descendants(root: int, but: Collection[int] = ()) -> list[Running]:
+    """The children of a process, and theirs; without these children and theirs."""
     table, found, parents = process_table(), [], {root}
-    while fresh := [row for row in table if row.parent in parents]:
+    while fresh := [row for row in table if row.parent in parents and row.pid not in but]:
         found += fresh
         parents = {row.pid for row in fresh}
     return found
