@@ -186,6 +186,7 @@ def _insert(
     while True:
         made = changes.perform(
             statements.SUBMIT,
+            is_passing=True,  # its claim follows, or the start of another run
             owner_id=owner_id,
             most=settings.QUEUED_RUNS,
             runs=sql.as_asked(row.columns for row in missing.values()),

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractContextManager, aclosing
-from functools import partial
 from typing import Never
 
 from accounts.viewer import Viewer
@@ -23,6 +22,7 @@ from tasks.notifier import listen_for_changes
 logger = logging.getLogger("downbeat.live")
 
 RETRY_SECONDS = 1.0
+LINGER_SECONDS = 60.0  # for which knocks are still heard when nobody watches any more
 GIVE_UP_SECONDS = 3.0  # that a wait may be late when the database does not answer
 
 
@@ -37,11 +37,28 @@ class Hub:
 
     def start(self) -> None:
         """Begin to hear and to look."""
-        listen = partial(listen_for_changes, self._register.hear, self._surveyor.listens)
         self._work = [
             asyncio.create_task(_for_ever(work))
-            for work in (listen, self._looker.work, self._surveyor.work)
+            for work in (self._listen, self._looker.work, self._surveyor.work)
         ]
+
+    async def _listen(self) -> Never:
+        """Hear of changes while anybody watches, since hearing of every change has its cost."""
+        while True:
+            await self._register.until_open()
+            hearing = asyncio.create_task(
+                listen_for_changes(self._register.hear, self._surveyor.listens)
+            )
+            quiet = asyncio.create_task(self._register.until_quiet(LINGER_SECONDS))
+            try:
+                done, _ = await asyncio.wait((hearing, quiet), return_when=asyncio.FIRST_COMPLETED)
+                if hearing in done:
+                    hearing.result()  # raises: it never ends by itself
+            finally:
+                hearing.cancel()
+                quiet.cancel()
+                await asyncio.gather(hearing, quiet, return_exceptions=True)
+                self._surveyor.rest()
 
     async def stop(self) -> None:
         """End everything."""

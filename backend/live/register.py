@@ -72,12 +72,28 @@ class Register:
         self._by_owner: defaultdict[UUID, set[Place]] = defaultdict(set)
         self._standing: dict[UUID, dict[UUID, int]] = {}  # revisions of the open runs of owners
         self._holders: set[Holder] = set()
+        self._is_open, self._is_empty = asyncio.Event(), asyncio.Event()
+        self._is_empty.set()
         self._recent: deque[tuple[float, Change]] = deque(maxlen=RECENT)
         self._is_leaving = False
 
     @property
     def is_empty(self) -> bool:
         return not self._holders
+
+    async def until_open(self) -> None:
+        """Until anything is open."""
+        await self._is_open.wait()
+
+    async def until_quiet(self, seconds: float) -> None:
+        """Until nothing has been open for so many seconds."""
+        while True:
+            await self._is_empty.wait()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._is_open.wait()
+            except TimeoutError:
+                return
 
     @property
     def run_ids(self) -> list[UUID]:
@@ -106,10 +122,15 @@ class Register:
     def held(self, holder: Holder) -> Iterator[None]:
         """Something that is ended when its credential opens nothing any more."""
         self._holders.add(holder)
+        self._is_empty.clear()
+        self._is_open.set()
         try:
             yield
         finally:
             self._holders.discard(holder)
+            if not self._holders:
+                self._is_open.clear()
+                self._is_empty.set()
 
     @contextmanager
     def placed(self, place: Place, since: float | None) -> Iterator[None]:

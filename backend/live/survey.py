@@ -51,6 +51,10 @@ class Surveyor:
             logger.warning("Redis does not answer: watchers are served by looking at the rows.")
         self._is_listening = is_listening
 
+    def rest(self) -> None:
+        """Nobody listens, since nobody watches."""
+        self._is_listening = False
+
     async def work(self) -> Never:
         """Survey, until cancelled."""
         while True:

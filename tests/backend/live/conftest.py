@@ -48,25 +48,38 @@ class Knocks:
         self._heard: asyncio.Future[tuple[Callable[..., None], Callable[[bool], None]]] = (
             asyncio.get_running_loop().create_future()
         )
+        self._is_away = False
+        self.times_heard = 0
 
     async def listen(
         self, hear: Callable[..., None], is_listening: Callable[[bool], None]
     ) -> Never:
         self._heard.set_result((hear, is_listening))
-        is_listening(True)
-        await asyncio.Event().wait()
+        self.times_heard += 1
+        is_listening(not self._is_away)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._heard = asyncio.get_running_loop().create_future()
         raise AssertionError
+
+    @property
+    def is_heard(self) -> bool:
+        return self._heard.done()
 
     async def say(self, change: Any) -> None:
         """Let the hub hear of a change."""
         (await self._heard)[0](change)
 
     async def be_away(self) -> None:
-        """Let the connection be lost."""
-        (await self._heard)[1](False)
+        """Let the connection be lost, or not come about."""
+        self._is_away = True
+        if self.is_heard:
+            (await self._heard)[1](False)
 
     async def come_back(self) -> None:
         """Let there be a new one."""
+        self._is_away = False
         (await self._heard)[1](True)
 
 

@@ -159,6 +159,36 @@ async def test_a_change_right_after_the_subscribing_is_told_without_redis(
         told = await follower.next()
 
 
+async def test_knocks_are_heard_only_while_somebody_watches_and_for_a_while_after(
+    follow: Follow,
+    knocks: Knocks,
+    viewer: Viewer,
+    in_thread: InThread,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(survey, "SURVEY_SECONDS", 0.2)
+    monkeypatch.setattr(hubs, "LINGER_SECONDS", 0.5)
+
+    async def follow_one() -> None:
+        run = await in_thread(start, viewer)
+        follower = await follow(WATCH, id=gid(run))
+        assert await follower.next() == REVISION % 1
+        await in_thread(work, run)
+        assert await follower.next() == REVISION % 3  # no knock says so, but a survey
+        await follower.ends()
+
+    await asyncio.sleep(0.1)
+    assert not knocks.is_heard
+    for _ in range(2):
+        await follow_one()
+        assert (knocks.is_heard, knocks.times_heard) == (True, 1)
+    async with asyncio.timeout(SECONDS):
+        while knocks.is_heard:
+            await asyncio.sleep(0.05)
+    await follow_one()
+    assert (knocks.is_heard, knocks.times_heard) == (True, 2)
+
+
 @pytest.mark.parametrize("is_away", [False, True], ids=["Redis there", "Redis away"])
 @pytest.mark.parametrize("query", [WATCH, CHANGED, EVENTS], ids=["run", "runChanged", "runEvents"])
 async def test_a_lost_knock_loses_nothing(
